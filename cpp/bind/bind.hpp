@@ -1,0 +1,12 @@
+// The parts of the extension module; module.cpp calls each once.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace schuss::bind {
+
+void register_optimizers(pybind11::module_& module);
+void register_threads(pybind11::module_& module);
+void register_ceiling(pybind11::module_& module);
+
+}  // namespace schuss::bind

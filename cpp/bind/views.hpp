@@ -1,0 +1,47 @@
+// Every check of an array happens here. Past this point a pointer, a length and a number format are facts.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <string>
+#include <vector>
+
+#include "schuss/engine.hpp"
+
+namespace schuss::bind {
+
+namespace py = pybind11;
+
+enum class Format { f32, f64 };
+
+enum class Access { read, write };
+
+// An array as the caller named it: `grads` and `[3]`, put together only when an error needs it.
+struct Name {
+  py::handle argument;
+  py::handle index;
+  std::string str() const { return std::string(py::str(argument)) + std::string(py::str(index)); }
+};
+
+struct View {
+  py::array array;  // keeps the memory alive
+  Access access;
+  Name name;
+
+  void* data() const { return const_cast<void*>(array.data()); }
+  Index size() const { return array.size(); }
+  Format format() const;
+};
+
+// The memory of a NumPy array, a torch tensor or any other CPU array that offers DLPack, never copied and never cast.
+// Throws TypeError or ValueError, naming the array, unless it is an aligned C-contiguous array of a known format, and
+// writable if it is to be written.
+View view(const py::handle& object, Access access, const Name& name);
+
+// Throws unless the array has the shape and the number format of `like`.
+void require_like(const View& array, const View& like);
+
+// Throws if an array that is written shares memory with any other of the list.
+void require_disjoint(const std::vector<View>& views);
+
+}  // namespace schuss::bind

@@ -1,0 +1,118 @@
+// One step of an optimizer over all its tensors: one parallel region, whatever the number of tensors.
+//
+// The tensors are laid end to end and cut, at multiples of a block, into one equal share for each thread. No value
+// depends on where the cuts fall.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "schuss/codec.hpp"
+#include "schuss/rule.hpp"
+#include "schuss/threads.hpp"
+
+namespace schuss {
+
+using Index = std::ptrdiff_t;
+
+constexpr int kMaxStates = 3;
+
+// Below this many elements for each thread, waking it costs more than it gains (docs/performance.md).
+constexpr Index kElementsPerThread = 8 * 1024;
+
+struct Tensor {
+  Index size;
+  void* theta;
+  const void* gradient;
+  std::array<void*, kMaxStates> states;  // null where a rule does without
+};
+
+// What a step does to each block before the rule sees it.
+struct Pass {
+  bool maximize = false;
+  double weight_decay = 0;
+  bool decoupled_weight_decay = false;
+
+  static constexpr auto options =
+      std::tuple{Option{"maximize", &Pass::maximize}, Option{"weight_decay", &Pass::weight_decay},
+                 Option{"decoupled_weight_decay", &Pass::decoupled_weight_decay}};
+
+  template <class B>
+  void operator()(B& theta, B& g, double lr) const {
+    if (maximize) g = -g;
+    if (weight_decay == 0) return;
+    if (decoupled_weight_decay) {
+      theta = (1 - lr * weight_decay) * theta;
+    } else {
+      g += weight_decay * theta;
+    }
+  }
+};
+
+// A rule with the options of one parameter group, at one step.
+template <class Rule>
+struct Bound {
+  Rule rule;
+  Pass pass;
+};
+
+// Updates elements begin … end − 1 of one tensor; begin is a multiple of a block.
+template <class Rule, class T>
+void update(const void* bound, const Tensor& tensor, Index begin, Index end) {
+  const auto [rule, pass] = *static_cast<const Bound<Rule>*>(bound);
+  constexpr auto states = std::make_index_sequence<Rule::states.size()>{};
+
+  // `count` is nothing for a whole block, and the number of values in the last, partial one.
+  const auto one_block = [&]<std::size_t... K>(std::index_sequence<K...>, Index at, auto... count) {
+    const auto load = [&](const void* array) {
+      return array ? Plain<T>::load(static_cast<const T*>(array) + at, count...) : Block<T>::Zero().eval();
+    };
+    const auto store = [&](void* array, const Block<T>& block) {
+      if (array) Plain<T>::store(static_cast<T*>(array) + at, block, count...);
+    };
+    Block<T> theta = load(tensor.theta), g = load(tensor.gradient);
+    std::array<Block<T>, sizeof...(K)> state{load(tensor.states[K])...};
+    pass(theta, g, rule.lr);
+    rule(theta, g, state[K]...);
+    store(tensor.theta, theta);
+    (store(tensor.states[K], state[K]), ...);
+  };
+
+  Index at = begin;
+  for (; at + kBlock <= end; at += kBlock) one_block(states, at);
+  if (at < end) one_block(states, at, static_cast<int>(end - at));
+}
+
+// One tensor and what is to be done with it.
+struct Job {
+  Tensor tensor;
+  void (*update)(const void* bound, const Tensor&, Index begin, Index end);
+  const void* bound;
+};
+
+inline void run(std::span<const Job> jobs, int max_threads) {
+  const auto blocks = [](const Job& job) { return (job.tensor.size + kBlock - 1) / kBlock; };
+  Index total = 0;
+  for (const Job& job : jobs) total += blocks(job);
+
+  const Index useful = std::max<Index>(1, total * kBlock / kElementsPerThread);
+  parallel(static_cast<int>(std::min<Index>(max_threads, useful)), [&](int thread, int count) {
+    const Index first = total * thread / count, last = total * (thread + 1) / count;
+    Index start = 0;  // of this job, in blocks, on the line of all jobs
+    for (const Job& job : jobs) {
+      const Index stop = start + blocks(job);
+      if (stop > first && start < last) {
+        const Index begin = (std::max(first, start) - start) * kBlock;
+        const Index end = std::min((std::min(last, stop) - start) * kBlock, job.tensor.size);
+        job.update(job.bound, job.tensor, begin, end);
+      }
+      start = stop;
+    }
+  });
+}
+
+}  // namespace schuss

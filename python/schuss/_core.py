@@ -1,0 +1,68 @@
+"""The compiled core, in the build for the best instruction-set level that this machine runs."""
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+from numpy.typing import NDArray
+
+from schuss import _isa
+
+
+class Rule(TypedDict):
+    """What the registry says of an update rule."""
+
+    source: str
+    counts_steps: bool  # whether its formula depends on the number of the step
+    states: tuple[tuple[str, str, str], ...]  # name, the option that needs it or "", the option it starts at or ""
+    options: dict[str, Any]  # the defaults
+
+
+Group = tuple[
+    str,  # the rule
+    dict[str, Any],  # its options
+    int,  # the number of the step, from 1
+    tuple[list[Any] | None, ...],  # the arrays: params, grads and each state
+    tuple[str, ...],  # what errors call those lists
+    list[str],  # and what they call the elements: "[0]", …
+]
+
+
+def choose_level(forced: str | None, built: list[str], runs: list[str]) -> tuple[str, str]:
+    """The instruction-set level to load and the reason for it.
+
+    `built` and `runs` list the levels the package was built for and those that run here, lowest first; `forced` is
+    the value of the environment variable SCHUSS_ISA, or None. Raises ImportError if it cannot be followed.
+    """
+    if forced:
+        if forced not in built:
+            raise ImportError(f"SCHUSS_ISA={forced!r} is no level of this build, expected one of {', '.join(built)}")
+        if forced not in runs:
+            raise ImportError(f"SCHUSS_ISA={forced!r} does not run on this machine, which has {', '.join(runs)}")
+        return forced, "forced by SCHUSS_ISA"
+    if not runs:
+        raise ImportError(f"this processor runs none of the levels of this build: {', '.join(built)}")
+    return runs[-1], f"the highest of {', '.join(built)} that this processor and operating system run"
+
+
+levels_built = _isa.built()
+levels_here = [level for level in levels_built if _isa.runs(level)]
+level, level_reason = choose_level(os.environ.get("SCHUSS_ISA"), levels_built, levels_here)
+
+_core = importlib.import_module(f"schuss._core_{level.replace('-', '_')}")
+
+version: str = _core.version
+compiler: str = _core.compiler
+openmp_version: str = _core.openmp_version  # "" where the build has no OpenMP
+
+rules: Callable[[], dict[str, Rule]] = _core.rules
+step: Callable[[list[Group], int], None] = _core.step
+as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
+move: Callable[[Sequence[Sequence[NDArray[Any]]], int], None] = _core.move
+
+set_num_threads: Callable[[int], None] = _core.set_num_threads
+get_num_threads: Callable[[], int] = _core.get_num_threads
+openmp_limit: Callable[[], int] = _core.openmp_limit
+after_fork_in_child: Callable[[], None] = _core.after_fork_in_child
+is_forked: Callable[[], bool] = _core.is_forked

@@ -1,0 +1,322 @@
+"""What all optimizers share: parameters in lists, dicts or groups, the step, saving and loading."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schuss import _core, options, threads
+
+Array = NDArray[Any]
+
+RULES = _core.rules()
+
+FIXED = ("convention", "nesterov", "centered")
+
+COMMON = """
+Args of every optimizer:
+    params: The arrays to optimize: a list, or a dict by name, of float32 or float64 arrays of any shape; or a list
+        of groups, each a dict with such `"params"` and with hyperparameters of its own. They are updated in place
+        and must be writable, C-contiguous and disjoint. NumPy arrays, torch CPU tensors and whatever else offers its
+        memory by `__dlpack__` will do.
+    convention: `"book"` (default) or `"torch"`: whose formula and whose defaults to follow.
+    weight_decay: λ in [0, ∞), default 0. Adds λθ to the gradient.
+    decoupled_weight_decay: Multiply θ by 1 - lr·λ before the step, and leave the gradient alone.
+    maximize: Ascend instead of descending.
+    num_threads: At least 1; by default what `schuss.get_num_threads()` says. Results do not depend on it.
+
+`lr` may be a function of the number of steps taken so far, and so may `momentum` where there is one. Hyperparameters
+may be changed between steps through `groups`.
+
+Raises:
+    TypeError: An array has another dtype, or an argument another type.
+    ValueError: A hyperparameter is out of its range, or an array is read-only, not contiguous, of another shape, or
+        overlaps another one. Nothing has been modified then.
+"""
+
+
+class Layout:
+    """The form in which the arrays of one group come: a list, or a dict with certain keys."""
+
+    def __init__(self, params: Any, where: str, prefix: str) -> None:
+        self.keys: list[str] | None = None
+        self.where = where  # what this group's list or dict is called: "" or "[1]"
+        if isinstance(params, Mapping):
+            self.keys = list(params)
+            params = list(params.values())
+        elif hasattr(params, "__array__") or isinstance(params, str) or not hasattr(params, "__iter__"):
+            raise TypeError(f"params must be a list or a dict of arrays, or a list of groups, got {_kind(params)}")
+        self.params: list[Any] = list(params)
+        names: Sequence[Any] = range(len(self.params)) if self.keys is None else self.keys
+        self.labels = [f"[{name!r}]" for name in names]
+        self.paths = [f"{prefix}{name}" for name in names]
+
+    def flatten(self, grads: Any) -> list[Any]:
+        """The arrays of `grads`, which must come in this layout, in the order of the parameters."""
+        name = f"grads{self.where}"
+        if self.keys is None:
+            if not isinstance(grads, (list, tuple)):
+                raise TypeError(f"{name} is {_kind(grads)}, expected a list of arrays like params")
+            if len(grads) != len(self.params):
+                raise ValueError(f"{name} has {len(grads)} arrays, expected {len(self.params)} like params")
+            return list(grads)
+        if not isinstance(grads, Mapping):
+            raise TypeError(f"{name} is {_kind(grads)}, expected a dict of arrays like params")
+        if grads.keys() != set(self.keys):
+            for key in self.keys:
+                if key not in grads:
+                    raise ValueError(f"{name} lacks the key {key!r}, expected the keys of params: {self.keys}")
+            extra = next(key for key in grads if key not in self.keys)
+            raise ValueError(f"{name} has the key {extra!r}, expected the keys of params: {self.keys}")
+        return [grads[key] for key in self.keys]
+
+    def restore(self, arrays: list[Any]) -> Any:
+        """A list of arrays in the order of the parameters, back in this layout."""
+        return arrays if self.keys is None else dict(zip(self.keys, arrays, strict=True))
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__name__}"
+
+
+class Optimizer:
+    """The base of all optimizers: holds the parameters and their state, and steps them.
+
+    Attributes:
+        groups: One dict for each parameter group: `"params"` and the group's hyperparameters, which may be changed
+            between steps.
+        steps: The number of steps taken.
+    """
+
+    schedulable: ClassVar[tuple[str, ...]] = ("lr",)
+
+    def __init_subclass__(cls) -> None:
+        cls.__doc__ = inspect.cleandoc(cls.__doc__ or "") + "\n" + COMMON
+
+    def __init__(self, params: Any, num_threads: int | None, **hyper: Any) -> None:
+        convention = hyper.get("convention", "book")
+        defaults = {
+            name: value.under(convention) if isinstance(value, options.Default) else value
+            for name, value in hyper.items()
+        }
+        self.num_threads = None if num_threads is None else threads.check_num_threads(num_threads)
+        self.steps = 0
+        self._layouts: list[Layout] = []
+        self.groups: list[dict[str, Any]] = []
+        self._in_groups = _are_groups(params)
+        for index, group in enumerate(params if self._in_groups else [{"params": params}]):
+            self._add_group(index, group, defaults)
+        self._built = [dict(group) for group in self.groups]
+        self._rules = [self._rule(group) for group in self.groups]
+        self._states = [self._new_states(index, views) for index, views in enumerate(self._arrays())]
+        self._checked: list[dict[str, Any]] = [{} for _ in self.groups]
+
+    # ---- construction ----
+
+    def _add_group(self, index: int, group: Mapping[str, Any], defaults: dict[str, Any]) -> None:
+        unknown = [name for name in group if name != "params" and name not in defaults]
+        if unknown:
+            raise TypeError(f"params[{index}] has the unknown option {unknown[0]!r}, expected {', '.join(defaults)}")
+        if "convention" in group and group["convention"] != defaults["convention"]:
+            raise ValueError(f"params[{index}] has convention={group['convention']!r}, expected one for all groups")
+        where, prefix = (f"[{index}]", f"{index}.") if self._in_groups else ("", "")
+        layout = Layout(group["params"], where, prefix)
+        values = {**defaults, **{name: value for name, value in group.items() if name != "params"}}
+        self._check_group(values)
+        self._layouts.append(layout)
+        self.groups.append({"params": group["params"], **values})
+
+    def _check_group(self, values: dict[str, Any]) -> None:
+        """Raise unless the hyperparameters of a group are in their ranges and go together."""
+        for name, value in values.items():
+            if callable(value) and name not in self.schedulable:
+                raise TypeError(f"{name} must be a number, got {value!r}; schedules are for {self.schedulable}")
+        options.check({name: value for name, value in values.items() if not callable(value)})
+
+    def _arrays(self) -> list[list[Array]]:
+        """Views on the parameters, by group; raises unless every one can be updated in place."""
+        labels = [layout.where + label for layout in self._layouts for label in layout.labels]
+        flat = iter(_core.as_arrays([p for layout in self._layouts for p in layout.params], "params", labels))
+        return [[next(flat) for _ in layout.params] for layout in self._layouts]
+
+    def _new_states(self, index: int, params: list[Array]) -> dict[str, list[Array] | None]:
+        group = self.groups[index]
+        states: dict[str, list[Array] | None] = {}
+        for name, needed_by, starts_at in RULES[self._rules[index]]["states"]:
+            if needed_by and not group[needed_by]:
+                states[name] = None
+            else:
+                start = group[starts_at] if starts_at else 0
+                states[name] = [np.full(p.shape, start, p.dtype) for p in params]
+        return states
+
+    def _rule(self, group: dict[str, Any]) -> str:
+        """The name of the update rule for a group."""
+        raise NotImplementedError
+
+    # ---- the step ----
+
+    def step(self, grads: Any) -> None:
+        """Update all parameters in place, by one step along their gradients.
+
+        Args:
+            grads: One gradient for each parameter, of its shape and dtype, in the form of `params`: a list, a dict
+                with the same keys, or for groups a list of these. They are read only, and never kept.
+
+        Raises:
+            TypeError: A gradient has another dtype than its parameter, or `grads` is not in the form of `params`.
+            ValueError: A gradient is missing, left over, of another shape, not contiguous, or overlaps a parameter;
+                or a schedule gave a value out of range. Nothing has been modified then, and the step does not count.
+        """
+        by_group = self._by_group(grads)
+        hyper = [self._hyper(index) for index in range(len(self.groups))]
+        plan = [self._plan(index, hyper[index], by_group[index]) for index in range(len(self.groups))]
+        _core.step(plan, self.num_threads or _core.get_num_threads())
+        self.steps += 1
+        self._after_step(hyper)
+
+    def _by_group(self, grads: Any) -> list[list[Any]]:
+        if not self._in_groups:
+            return [self._layouts[0].flatten(grads)]
+        if not isinstance(grads, (list, tuple)):
+            raise TypeError(f"grads is {_kind(grads)}, expected a list with an entry for each of params' groups")
+        if len(grads) != len(self._layouts):
+            raise ValueError(f"grads has {len(grads)} entries, expected {len(self._layouts)}, one for each group")
+        return [layout.flatten(g) for layout, g in zip(self._layouts, grads, strict=True)]
+
+    def _hyper(self, index: int) -> dict[str, Any]:
+        """The hyperparameters of a group as numbers, for the step to come."""
+        hyper = {
+            name: value(self.steps) if callable(value) else value
+            for name, value in self.groups[index].items()
+            if name != "params"
+        }
+        if hyper != self._checked[index]:
+            options.check(hyper)
+            self._check_unchanged(index)
+            self._checked[index] = hyper
+        return hyper
+
+    def _check_unchanged(self, index: int) -> None:
+        """Raise if a group's options have changed in a way for which its states are not made."""
+        now, built = self.groups[index], self._built[index]
+        names = [name for name in FIXED if now.get(name) != built.get(name)]
+        if now.get("momentum") and not built["momentum"]:
+            names.append("momentum")
+        if names:
+            raise ValueError(
+                f"groups[{index}][{names[0]!r}] is {now[names[0]]!r}, "
+                f"expected {built[names[0]]!r}: the state was made for it at construction"
+            )
+
+    def _plan(self, index: int, hyper: dict[str, Any], grads: list[Any]) -> _core.Group:
+        layout, states = self._layouts[index], self._states[index]
+        arrays = (layout.params, grads, *states.values())
+        arguments = ("params" + layout.where, "grads" + layout.where, *states)
+        return self._rules[index], hyper, self.steps + 1, arrays, arguments, layout.labels
+
+    def _after_step(self, hyper: list[dict[str, Any]]) -> None:
+        """What a class remembers of the hyperparameters a step was taken with."""
+
+    # ---- what it holds ----
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state arrays by the rule's name for them, each in the form of `params`."""
+        names = list(dict.fromkeys(name for states in self._states for name, arrays in states.items() if arrays))
+        return {name: self._in_form([list(states.get(name) or []) for states in self._states]) for name in names}
+
+    def theta(self) -> Any:
+        """Copies of the parameters θ themselves, in the form of `params`.
+
+        With Nesterov momentum in the book's convention `params` hold the look-ahead point θ + αv, at which the next
+        gradient is to be taken; this gives θ, which is what to evaluate and to keep. Otherwise the two are equal.
+        """
+        return self._in_form([[np.array(p) for p in params] for params in self._arrays()])
+
+    def _in_form(self, by_group: list[list[Any]]) -> Any:
+        """Arrays by group, in the form of `params`."""
+        restored = [
+            layout.restore(arrays) if arrays else None for layout, arrays in zip(self._layouts, by_group, strict=True)
+        ]
+        return restored if self._in_groups else restored[0]
+
+    # ---- saving and loading ----
+
+    def _named_states(self) -> dict[str, Array]:
+        return {
+            f"{path}.{name}": array
+            for layout, states in zip(self._layouts, self._states, strict=True)
+            for name, arrays in states.items()
+            if arrays is not None
+            for path, array in zip(layout.paths, arrays, strict=True)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """A snapshot from which `load_state_dict` continues bit for bit; the parameters are not in it.
+
+        Returns:
+            `"optimizer"`, the class's name; `"steps"`; `"groups"`, the hyperparameters of each group as numbers, with
+            None for a schedule; and `"state"`, a flat dict of copies of the state arrays, by names such as
+            `"weight.r"`, `"0.r"` or, with groups, `"1.weight.r"`.
+        """
+        groups = [
+            {name: None if callable(value) else value for name, value in group.items() if name != "params"}
+            for group in self.groups
+        ]
+        arrays = {name: array.copy() for name, array in self._named_states().items()}
+        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": arrays}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state and the hyperparameters of a `state_dict`, without casting anything.
+
+        Raises:
+            TypeError: An array has another dtype than it has here.
+            ValueError: The snapshot is of another optimizer or other parameters, or has a schedule where this
+                optimizer has a number. Nothing has been modified then.
+        """
+        if state["optimizer"] != type(self).__name__:
+            raise ValueError(f"state['optimizer'] is {state['optimizer']!r}, expected {type(self).__name__!r}")
+        if len(state["groups"]) != len(self.groups):
+            raise ValueError(f"state['groups'] has {len(state['groups'])} entries, expected {len(self.groups)}")
+        loaded = [self._loaded_group(index, group) for index, group in enumerate(state["groups"])]
+        own, arrays = self._named_states(), state["state"]
+        if own.keys() != arrays.keys():
+            name = min(own.keys() ^ arrays.keys())
+            raise ValueError(f"state['state'] {'lacks' if name in own else 'has the unexpected'} array {name!r}")
+        for name, array in own.items():
+            if arrays[name].dtype != array.dtype:
+                raise TypeError(f"state['state'][{name!r}] has dtype {arrays[name].dtype}, expected {array.dtype}")
+            if arrays[name].shape != array.shape:
+                raise ValueError(f"state['state'][{name!r}] has shape {arrays[name].shape}, expected {array.shape}")
+        for name, array in own.items():
+            array[...] = arrays[name]
+        for group, values in zip(self.groups, loaded, strict=True):
+            group.update(values)
+        self.steps = int(state["steps"])
+
+    def _loaded_group(self, index: int, saved: Mapping[str, Any]) -> dict[str, Any]:
+        group = self.groups[index]
+        values = {}
+        if saved.keys() != group.keys() - {"params"}:
+            name = min(saved.keys() ^ (group.keys() - {"params"}))
+            raise ValueError(f"state['groups'][{index}] {'lacks' if name in group else 'has the unknown'} {name!r}")
+        for name, value in saved.items():
+            if value is None and not callable(group[name]):
+                raise ValueError(
+                    f"state['groups'][{index}][{name!r}] was a schedule when it was saved, "
+                    f"expected the same schedule to be given here, got {group[name]!r}"
+                )
+            values[name] = group[name] if value is None else tuple(value) if name == "betas" else value
+        self._check_group(values)
+        return values
+
+
+def _are_groups(params: Any) -> bool:
+    return (
+        isinstance(params, (list, tuple))
+        and len(params) > 0
+        and all(isinstance(group, Mapping) and "params" in group for group in params)
+    )

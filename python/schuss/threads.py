@@ -1,0 +1,111 @@
+"""How many threads the kernels use, and why."""
+
+import math
+import os
+from pathlib import Path
+
+from schuss import _core
+
+
+def usable_cpus() -> tuple[int, str]:
+    """The number of CPUs this process may use, and what sets it: its affinity or its control group's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    if quota is not None and quota < cpus:
+        return quota, f"the control group's quota of {quota} CPUs"
+    return cpus, f"{cpus} CPUs are usable by this process"
+
+
+def _cgroup_quota() -> int | None:
+    """The quota of this process's control group in whole CPUs, at least 1; None where there is no limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text()
+            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    if quota == "max" or int(quota) <= 0:
+        return None
+    return max(1, math.ceil(int(quota) / int(period)))
+
+
+def _default() -> tuple[int, str]:
+    cpus, reason = usable_cpus()
+    if not _core.openmp_version:
+        return 1, "this build has no OpenMP"
+    limit = _core.openmp_limit()
+    if limit < cpus:
+        asked = os.environ.get("OMP_NUM_THREADS")
+        return limit, f"OMP_NUM_THREADS={asked}" if asked else "the limit of the OpenMP runtime"
+    return cpus, reason
+
+
+_wanted, _reason = 1, ""
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads the kernels use from now on, in every Python thread.
+
+    Args:
+        n: The number of threads, at least 1. Results do not depend on it, not even in the last bit.
+
+    Raises:
+        TypeError: `n` is not an integer.
+        ValueError: `n` is less than 1.
+
+    Example:
+        >>> import schuss
+        >>> schuss.set_num_threads(1)
+        >>> schuss.get_num_threads()
+        1
+    """
+    global _wanted, _reason
+    _wanted, _reason = check_num_threads(n), f"set_num_threads({n})"
+    _core.set_num_threads(_wanted)
+
+
+def get_num_threads() -> int:
+    """How many threads a call of a kernel may use from here.
+
+    By default the CPUs this process may use (its affinity, its control group's quota), capped by `OMP_NUM_THREADS`;
+    then what `set_num_threads` said. A limit set on the OpenMP runtime later (`threadpoolctl`) holds besides, and a
+    forked child uses one thread.
+
+    Example:
+        >>> import schuss
+        >>> schuss.get_num_threads() >= 1
+        True
+    """
+    return _core.get_num_threads()
+
+
+def reason() -> str:
+    """Why `get_num_threads` says what it says."""
+    if _core.is_forked():
+        return "a forked child: the OpenMP threads stayed with the parent"
+    if _core.get_num_threads() < _wanted:
+        return "the OpenMP runtime was limited after import (threadpoolctl)"
+    return _reason
+
+
+def check_num_threads(n: int) -> int:
+    """`n` itself, if it is a number of threads; raises otherwise."""
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"num_threads must be an integer of at least 1, got {n!r}")
+    if n < 1:
+        raise ValueError(f"num_threads must be an integer of at least 1, got {n!r}")
+    return int(n)
+
+
+def reset() -> None:
+    """Go back to the default number of threads."""
+    global _wanted, _reason
+    _wanted, _reason = _default()
+    _core.set_num_threads(_wanted)
+
+
+reset()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_core.after_fork_in_child)
