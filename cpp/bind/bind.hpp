@@ -7,6 +7,5 @@ namespace schuss::bind {
 
 void register_optimizers(pybind11::module_& module);
 void register_threads(pybind11::module_& module);
-void register_ceiling(pybind11::module_& module);
 
 }  // namespace schuss::bind

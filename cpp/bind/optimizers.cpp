@@ -5,6 +5,7 @@
 
 #include "bind/bind.hpp"
 #include "bind/views.hpp"
+#include "schuss/ceiling.hpp"
 #include "schuss/registry.hpp"
 
 namespace schuss::bind {
@@ -54,7 +55,7 @@ void show(const Options& options, py::dict& values) {
 struct Entry {
   py::dict (*describe)();
   std::shared_ptr<const void> (*bind)(const py::dict& options, double step);
-  decltype(Job::update) update[2];  // by Format
+  Update update[2];  // by Format
 };
 
 template <class Rule>
@@ -110,22 +111,17 @@ const Entry& find(const std::string& rule) {
 
 // ---- a step ----
 
-// What one step is to do, checked whole before anything is modified.
+// What a call is to do, checked whole before anything is modified.
 struct Plan {
   std::vector<View> views;
   std::vector<Job> jobs;
   std::vector<std::shared_ptr<const void>> bound;
 };
 
-// A group is (rule, options, step, arrays, arguments, labels): `arrays` holds the lists of parameters, of gradients
-// and of each state (or None); arguments[k] is what an error calls list k, labels[i] what it calls its element i.
-void add_group(Plan& plan, const py::tuple& group) {
-  const Entry& entry = find(group[0].cast<std::string>());
-  plan.bound.push_back(entry.bind(group[1], group[2].cast<double>()));
-  const auto arrays = group[3].cast<py::tuple>();
-  const auto arguments = group[4].cast<py::tuple>();
-  const auto labels = group[5].cast<py::list>();
-
+// Adds a job for each parameter. `arrays` holds the lists of parameters, of gradients and of each state (or None);
+// arguments[k] is what an error calls list k, labels[i] what it calls its element i; update[f] does it for format f.
+void add_jobs(Plan& plan, const py::tuple& arrays, const py::tuple& arguments, const py::list& labels,
+              const Update (&update)[2], const void* bound) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const std::size_t theta = plan.views.size();
     std::array<void*, 2 + kMaxStates> data{};
@@ -140,17 +136,39 @@ void add_group(Plan& plan, const py::tuple& group) {
     const View& parameter = plan.views[theta];
     Tensor tensor{parameter.size(), data[0], data[1], {}};
     std::copy(data.begin() + 2, data.end(), tensor.states.begin());
-    plan.jobs.push_back({tensor, entry.update[static_cast<int>(parameter.format())], plan.bound.back().get()});
+    plan.jobs.push_back({tensor, update[static_cast<int>(parameter.format())], bound});
   }
 }
 
-void step(const py::list& groups, int num_threads) {
-  Plan plan;
-  for (const py::handle& group : groups) add_group(plan, py::reinterpret_borrow<py::tuple>(group));
+void carry_out(const Plan& plan, int num_threads) {
   require_disjoint(plan.views);
   // The plan owns a reference to every array, so their memory outlives the call whatever other threads do.
   py::gil_scoped_release released;
   run(plan.jobs, num_threads);
+}
+
+// A group is (rule, options, step, arrays, arguments, labels).
+void step(const py::list& groups, int num_threads) {
+  Plan plan;
+  for (const py::handle& item : groups) {
+    const auto group = py::reinterpret_borrow<py::tuple>(item);
+    const Entry& entry = find(group[0].cast<std::string>());
+    plan.bound.push_back(entry.bind(group[1], group[2].cast<double>()));
+    add_jobs(plan, group[3], group[4], group[5], entry.update, plan.bound.back().get());
+  }
+  carry_out(plan, num_threads);
+}
+
+void move_arrays(const py::tuple& arrays, int num_threads) {
+  static constexpr Update by_states[][2] = {{&move<std::uint32_t, 0>, &move<std::uint64_t, 0>},
+                                            {&move<std::uint32_t, 1>, &move<std::uint64_t, 1>},
+                                            {&move<std::uint32_t, 2>, &move<std::uint64_t, 2>},
+                                            {&move<std::uint32_t, 3>, &move<std::uint64_t, 3>}};
+  const py::list labels = py::cast(std::vector<std::string>(py::len(arrays[0])));
+  const py::tuple arguments = py::make_tuple("params", "grads", "states", "states", "states");
+  Plan plan;
+  add_jobs(plan, arrays, arguments, labels, by_states[arrays.size() - 2], nullptr);
+  carry_out(plan, num_threads);
 }
 
 py::list as_arrays(const py::list& objects, const py::str& argument, const py::list& labels) {
@@ -176,6 +194,8 @@ void register_optimizers(py::module_& module) {
       "Every rule by name: its source, its states (name, needed by, starts at) and its options with their defaults.");
   module.def("step", &step, py::arg("groups"), py::arg("num_threads"),
              "Steps every parameter of every group, in place, in one parallel region.");
+  module.def("move", &move_arrays, py::arg("arrays"), py::arg("num_threads"),
+             "Moves the memory of a step over the lists (params, grads, *states), destroying their values.");
   module.def("as_arrays", &as_arrays, py::arg("objects"), py::arg("argument"), py::arg("labels"),
              "NumPy arrays on the memory of writable, disjoint arrays that a step can update in place.");
 }

@@ -1,4 +1,4 @@
-// A block: 64 consecutive values, held in registers while one update rule works on them.
+// A block: one cache line of consecutive values, held in registers while one update rule works on them.
 //
 // A rule is written with whole-block expressions (`r = rho * r + (1 - rho) * g.square()`). They compile to
 // straight-line vector code of whatever width the instruction set offers, and every operation rounds exactly as the
@@ -15,16 +15,14 @@
 
 namespace schuss {
 
-constexpr int kBlock = 64;
+template <class T>
+constexpr int kBlock = 64 / sizeof(T);
 
 template <class T>
-using Block = Eigen::Array<T, kBlock, 1>;
+using Block = Eigen::Array<T, kBlock<T>, 1>;
 
 template <class X>
-concept BlockExpression = std::derived_from<X, Eigen::ArrayBase<X>> && X::SizeAtCompileTime == kBlock;
-
-template <class X>
-using BlockOf = Block<typename X::Scalar>;
+concept BlockExpression = std::derived_from<X, Eigen::ArrayBase<X>>;
 
 // double ∘ Block<float>, from either side. Eigen itself provides double ∘ Block<double>.
 template <class X>
@@ -48,22 +46,63 @@ auto operator*(D a, const X& x) {
   return rounded<X>(a) * x;
 }
 
-// The correctly rounded square root. The loop is vectorized because errno is off (-fno-math-errno).
+// The two functions Eigen has not in the form needed here, as functors of one value and of one register of values.
+namespace functor {
+
+template <class T>
+struct Sqrt {
+  T operator()(const T& x) const { return std::sqrt(x); }
+
+  template <class Packet>
+  Packet packetOp(const Packet& x) const {
+    if constexpr (Eigen::internal::packet_traits<T>::HasSqrt) {
+      return Eigen::internal::psqrt(x);
+    } else {
+      return widest(x);
+    }
+  }
+
+ private:
+#ifdef __AVX512F__
+  static __m512 widest(__m512 x) { return _mm512_sqrt_ps(x); }
+  static __m512d widest(__m512d x) { return _mm512_sqrt_pd(x); }
+#endif
+};
+
+template <class T>
+struct WherePositive {
+  T operator()(const T& condition, const T& yes, const T& no) const { return condition > 0 ? yes : no; }
+
+  template <class Packet>
+  Packet packetOp(const Packet& condition, const Packet& yes, const Packet& no) const {
+    using namespace Eigen::internal;
+    return pselect(pcmp_lt(pset1<Packet>(T(0)), condition), yes, no);
+  }
+};
+
+}  // namespace functor
+
+// The correctly rounded square root.
 template <BlockExpression X>
-BlockOf<X> sqrt(const X& x) {
-  BlockOf<X> y = x;
-  for (int i = 0; i < kBlock; ++i) y[i] = std::sqrt(y[i]);
-  return y;
+auto sqrt(const X& x) {
+  return x.unaryExpr(functor::Sqrt<typename X::Scalar>());
 }
 
-// numpy.where(condition > 0, a, b), element by element.
+// numpy.where(condition > 0, yes, no), element by element.
 template <BlockExpression C, BlockExpression A, BlockExpression B>
-BlockOf<A> where_positive(const C& condition, const A& a, const B& b) {
-  const BlockOf<C> c = condition;
-  const BlockOf<A> yes = a;
-  BlockOf<A> y = b;
-  for (int i = 0; i < kBlock; ++i) y[i] = c[i] > 0 ? yes[i] : y[i];
-  return y;
+auto where_positive(const C& condition, const A& yes, const B& no) {
+  using T = typename C::Scalar;
+  return Eigen::CwiseTernaryOp<functor::WherePositive<T>, const C, const A, const B>(condition, yes, no);
 }
 
 }  // namespace schuss
+
+template <class T>
+struct Eigen::internal::functor_traits<schuss::functor::Sqrt<T>> : functor_traits<scalar_sqrt_op<T>> {
+  enum { PacketAccess = packet_traits<T>::Vectorizable };
+};
+
+template <class T>
+struct Eigen::internal::functor_traits<schuss::functor::WherePositive<T>> {
+  enum { Cost = NumTraits<T>::AddCost, PacketAccess = packet_traits<T>::HasCmp };
+};

@@ -7,14 +7,13 @@
 
 namespace schuss {
 
-// Reads and writes the same arrays as a rule with `States` states, in the same widths, and passes every value on
-// unchanged but for one bitwise operation, without which the gradient need not be read.
-template <int States>
+// Reads and writes the same arrays as a rule with `States` states, as words of the same width, and passes every value
+// on unchanged but for one bitwise operation, without which the gradient need not be read.
+template <class Word, int States>
 void move(const void*, const Tensor& tensor, Index begin, Index end) {
-  using Word = std::uint32_t;
   Word* theta = static_cast<Word*>(tensor.theta);
   const Word* gradient = static_cast<const Word*>(tensor.gradient);
-  std::array<Word*, kMaxStates> state{};
+  std::array<Word*, States> state{};
   for (int k = 0; k < States; ++k) state[k] = static_cast<Word*>(tensor.states[k]);
 #pragma GCC ivdep
   for (Index i = begin; i < end; ++i) {

@@ -21,6 +21,9 @@ using Index = std::ptrdiff_t;
 
 constexpr int kMaxStates = 3;
 
+// Tensors are cut at multiples of this many elements: whole blocks, whole pages of neither.
+constexpr Index kGrain = 64;
+
 // Below this many elements for each thread, waking it costs more than it gains (docs/performance.md).
 constexpr Index kElementsPerThread = 8 * 1024;
 
@@ -60,9 +63,10 @@ struct Bound {
   Pass pass;
 };
 
-// Updates elements begin … end − 1 of one tensor; begin is a multiple of a block.
+// Updates elements begin … end − 1 of one tensor; begin is a multiple of a block. Flattened: the rule must be inlined,
+// or its blocks would travel through memory.
 template <class Rule, class T>
-void update(const void* bound, const Tensor& tensor, Index begin, Index end) {
+[[gnu::flatten]] void update(const void* bound, const Tensor& tensor, Index begin, Index end) {
   const auto [rule, pass] = *static_cast<const Bound<Rule>*>(bound);
   constexpr auto states = std::make_index_sequence<Rule::states.size()>{};
 
@@ -83,31 +87,33 @@ void update(const void* bound, const Tensor& tensor, Index begin, Index end) {
   };
 
   Index at = begin;
-  for (; at + kBlock <= end; at += kBlock) one_block(states, at);
+  for (; at + kBlock<T> <= end; at += kBlock<T>) one_block(states, at);
   if (at < end) one_block(states, at, static_cast<int>(end - at));
 }
+
+using Update = void (*)(const void* bound, const Tensor&, Index begin, Index end);
 
 // One tensor and what is to be done with it.
 struct Job {
   Tensor tensor;
-  void (*update)(const void* bound, const Tensor&, Index begin, Index end);
+  Update update;
   const void* bound;
 };
 
 inline void run(std::span<const Job> jobs, int max_threads) {
-  const auto blocks = [](const Job& job) { return (job.tensor.size + kBlock - 1) / kBlock; };
+  const auto blocks = [](const Job& job) { return (job.tensor.size + kGrain - 1) / kGrain; };
   Index total = 0;
   for (const Job& job : jobs) total += blocks(job);
 
-  const Index useful = std::max<Index>(1, total * kBlock / kElementsPerThread);
+  const Index useful = std::max<Index>(1, total * kGrain / kElementsPerThread);
   parallel(static_cast<int>(std::min<Index>(max_threads, useful)), [&](int thread, int count) {
     const Index first = total * thread / count, last = total * (thread + 1) / count;
     Index start = 0;  // of this job, in blocks, on the line of all jobs
     for (const Job& job : jobs) {
       const Index stop = start + blocks(job);
       if (stop > first && start < last) {
-        const Index begin = (std::max(first, start) - start) * kBlock;
-        const Index end = std::min((std::min(last, stop) - start) * kBlock, job.tensor.size);
+        const Index begin = (std::max(first, start) - start) * kGrain;
+        const Index end = std::min((std::min(last, stop) - start) * kGrain, job.tensor.size);
         job.update(job.bound, job.tensor, begin, end);
       }
       start = stop;

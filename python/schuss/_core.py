@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ openmp_version: str = _core.openmp_version  # "" where the build has no OpenMP
 rules: Callable[[], dict[str, Rule]] = _core.rules
 step: Callable[[list[Group], int], None] = _core.step
 as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
-move: Callable[[Sequence[Sequence[NDArray[Any]]], int], None] = _core.move
+move: Callable[[tuple[list[Any], ...], int], None] = _core.move
 
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads
