@@ -36,13 +36,13 @@ struct Tensor {
 
 // What a step does to each block before the rule sees it.
 struct Pass {
-  bool maximize = false;
   double weight_decay = 0;
   bool decoupled_weight_decay = false;
+  bool maximize = false;
 
   static constexpr auto options =
-      std::tuple{Option{"maximize", &Pass::maximize}, Option{"weight_decay", &Pass::weight_decay},
-                 Option{"decoupled_weight_decay", &Pass::decoupled_weight_decay}};
+      std::tuple{Option{"weight_decay", &Pass::weight_decay},
+                 Option{"decoupled_weight_decay", &Pass::decoupled_weight_decay}, Option{"maximize", &Pass::maximize}};
 
   template <class B>
   void operator()(B& theta, B& g, double lr) const {

@@ -10,20 +10,20 @@ from schuss import _core
 def usable_cpus() -> tuple[int, str]:
     """The number of CPUs this process may use, and what sets it: its affinity or its control group's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
+    quota = cgroup_quota()
     if quota is not None and quota < cpus:
         return quota, f"the control group's quota of {quota} CPUs"
     return cpus, f"{cpus} CPUs are usable by this process"
 
 
-def _cgroup_quota() -> int | None:
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """The quota of this process's control group in whole CPUs, at least 1; None where there is no limit."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text()
-            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text()
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
         except OSError:
             return None
     if quota == "max" or int(quota) <= 0:

@@ -298,17 +298,17 @@ class Optimizer:
         self.steps = int(state["steps"])
 
     def _loaded_group(self, index: int, saved: Mapping[str, Any]) -> dict[str, Any]:
-        group = self.groups[index]
-        values = {}
+        """The hyperparameters that a group has after loading; raises if they do not suit this optimizer."""
+        group, where = self.groups[index], f"state['groups'][{index}]"
+        values: dict[str, Any] = {}
         if saved.keys() != group.keys() - {"params"}:
             name = min(saved.keys() ^ (group.keys() - {"params"}))
-            raise ValueError(f"state['groups'][{index}] {'lacks' if name in group else 'has the unknown'} {name!r}")
+            raise ValueError(f"{where} {'lacks' if name in group else 'has the unknown'} {name!r}")
         for name, value in saved.items():
             if value is None and not callable(group[name]):
-                raise ValueError(
-                    f"state['groups'][{index}][{name!r}] was a schedule when it was saved, "
-                    f"expected the same schedule to be given here, got {group[name]!r}"
-                )
+                raise ValueError(f"{where}[{name!r}] was a schedule when it was saved, expected it to be one here too")
+            if name in FIXED and value != group[name]:
+                raise ValueError(f"{where}[{name!r}] is {value!r}, expected {group[name]!r}")
             values[name] = group[name] if value is None else tuple(value) if name == "betas" else value
         self._check_group(values)
         return values

@@ -12,7 +12,7 @@ Array = NDArray[np.floating[Any]]
 
 
 def phase(*, decoupled_weight_decay: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give an update rule the options `maximize`, `weight_decay` and `decoupled_weight_decay`."""
+    """Give an update rule the options `weight_decay`, `decoupled_weight_decay` and `maximize`."""
 
     def with_options(rule: Callable[..., None]) -> Callable[..., None]:
         lr_default = inspect.signature(rule).parameters["lr"].default
@@ -22,9 +22,9 @@ def phase(*, decoupled_weight_decay: bool = False) -> Callable[[Callable[..., No
             theta: Array,
             g: Array,
             *states: Array | None,
-            maximize: bool = False,
             weight_decay: float = 0.0,
             decoupled_weight_decay: bool = decoupled_weight_decay,
+            maximize: bool = False,
             **options: Any,
         ) -> None:
             lr = options.get("lr", lr_default)
@@ -44,4 +44,4 @@ def phase(*, decoupled_weight_decay: bool = False) -> Callable[[Callable[..., No
     return with_options
 
 
-ADDED = ("maximize", "weight_decay", "decoupled_weight_decay")
+ADDED = ("weight_decay", "decoupled_weight_decay", "maximize")

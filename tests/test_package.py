@@ -1,0 +1,116 @@
+"""The package as it is installed: levels, typing, docstrings, what an import costs."""
+
+import doctest
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from importlib import metadata, resources
+
+import pytest
+
+import schuss
+from schuss import _core
+
+V2, V3 = "x86-64-v2", "x86-64-v3"
+
+LEVEL_CASES = [
+    (None, [V2, V3], [V2, V3], V3),
+    (None, [V2, V3], [V2], V2),
+    ("", [V2, V3], [V2, V3], V3),
+    (V2, [V2, V3], [V2, V3], V2),
+    (None, ["baseline"], ["baseline"], "baseline"),
+]
+
+
+@pytest.mark.parametrize(("forced", "built", "runs", "expected"), LEVEL_CASES)
+def test_the_level_is_the_highest_that_runs_or_the_forced_one(forced, built, runs, expected):
+    level, why = _core.choose_level(forced, built, runs)
+    assert level == expected
+    assert why == "forced by SCHUSS_ISA" if forced else f"the highest of {', '.join(built)}" in why
+
+
+@pytest.mark.parametrize(
+    ("forced", "built", "runs", "message"),
+    [
+        (
+            "x86-64-v9",
+            [V2, V3],
+            [V2, V3],
+            "SCHUSS_ISA='x86-64-v9' is no level of this build, expected one of x86-64-v2",
+        ),
+        (V3, [V2, V3], [V2], "SCHUSS_ISA='x86-64-v3' does not run on this machine, which has x86-64-v2"),
+        (None, [V2, V3], [], "this processor runs none of the levels of this build: x86-64-v2, x86-64-v3"),
+    ],
+)
+def test_a_level_that_cannot_be_had_is_refused(forced, built, runs, message):
+    with pytest.raises(ImportError, match=message):
+        _core.choose_level(forced, built, runs)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("level", _core.levels_here)
+def test_schuss_isa_forces_a_level(level):
+    result = python("from schuss import _core; print(_core.level, _core.level_reason)", SCHUSS_ISA=level)
+    assert result.stdout.strip() == f"{level} forced by SCHUSS_ISA"
+
+
+def test_an_unknown_schuss_isa_is_refused_at_import():
+    result = python("import schuss", SCHUSS_ISA="avx9000")
+    assert result.returncode == 1
+    assert "ImportError: SCHUSS_ISA='avx9000' is no level of this build" in result.stderr
+
+
+def test_importing_schuss_imports_no_optional_package():
+    code = "import sys, schuss, schuss.cli; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    imported = set(python(code).stdout.split())
+    assert "numpy" in imported
+    assert not imported & {"torch", "sklearn", "rich", "matplotlib", "scipy", "safetensors", "threadpoolctl"}
+
+
+def test_the_version_is_the_installed_distributions():
+    assert schuss.__version__ == _core.version
+    try:
+        assert schuss.__version__ == metadata.version("schuss")
+    except metadata.PackageNotFoundError:
+        pytest.skip("schuss is imported from its sources, not installed")
+
+
+def test_the_package_is_typed_and_its_stubs_are_right():
+    assert resources.files(schuss).joinpath("py.typed").is_file()
+    pytest.importorskip("mypy")
+    command = [sys.executable, "-m", "mypy.stubtest", "schuss._isa"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+MODULES = ["schuss", *(m.name for m in pkgutil.walk_packages(schuss.__path__, "schuss.") if "._" not in m.name)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+PUBLIC = [getattr(schuss, name) for name in schuss.__all__ if callable(getattr(schuss, name))]
+
+
+@pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
+def test_every_public_docstring_is_whole(thing):
+    text = inspect.getdoc(thing) or ""
+    if inspect.isclass(thing) and thing is not schuss.Optimizer:
+        required = ["Formula", "Source:", "State:", "Args:", "Example:", "Raises:", "params", "lr"]
+        required += list(inspect.signature(thing).parameters)
+    else:
+        required = [name for name in inspect.signature(thing).parameters if not inspect.isclass(thing)]
+        required += [] if thing is schuss.Optimizer else ["Example:"]
+    assert len(text.splitlines()[0]) > 20
+    assert not [word for word in required if word not in text]

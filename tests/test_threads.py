@@ -1,0 +1,148 @@
+"""Threads: how many, from several Python threads at once, after a fork, and in the caller's arithmetic."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import schuss
+from schuss import _core, threads
+
+LARGE = 200_000  # enough elements for several threads
+
+
+@pytest.fixture(autouse=True)
+def _default_threads():
+    yield
+    threads.reset()
+
+
+def adam_run(seed: int, steps: int = 20, num_threads: int | None = None) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    theta = rng.standard_normal(LARGE).astype(np.float32)
+    optimizer = schuss.Adam([theta], num_threads=num_threads)
+    for _ in range(steps):
+        optimizer.step([rng.standard_normal(LARGE).astype(np.float32)])
+    return theta
+
+
+def run_python(code: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_two_threads_step_two_optimizers_at_once():
+    expected = [adam_run(seed, num_threads=1) for seed in range(2)]
+    results: dict[int, np.ndarray] = {}
+    workers = [threading.Thread(target=lambda s=seed: results.update({s: adam_run(s)})) for seed in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for seed in range(2):
+        np.testing.assert_array_equal(results[seed], expected[seed])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_step_in_a_forked_child():
+    threads.set_num_threads(2)
+    expected = adam_run(0)  # the parent has had a team of two threads
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(adam_run(0), expected)
+        report = f"{same} {schuss.get_num_threads()} {threads.reason()}"
+        os.write(write, report.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        report = pipe.read()
+    os.waitpid(child, 0)
+    assert report == "True 1 a forked child: the OpenMP threads stayed with the parent"
+    np.testing.assert_array_equal(adam_run(0), expected)  # and the parent goes on with its threads
+
+
+def test_set_num_threads_counts_in_every_thread():
+    schuss.set_num_threads(3)
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(schuss.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert seen == [3]
+    assert schuss.get_num_threads() == 3
+    assert threads.reason() == "set_num_threads(3)"
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.0, "2", True, None])
+def test_a_wrong_number_of_threads_changes_nothing(bad):
+    schuss.set_num_threads(2)
+    with pytest.raises((TypeError, ValueError), match="num_threads must be an integer of at least 1, got"):
+        schuss.set_num_threads(bad)
+    assert schuss.get_num_threads() == 2
+
+
+@pytest.mark.skipif(not _core.openmp_version, reason="this build has no OpenMP")
+def test_threadpoolctl_limits_the_kernels():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    schuss.set_num_threads(2)
+    if _core.openmp_limit() < 2:
+        pytest.skip("the OpenMP runtime allows one thread only")
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        assert schuss.get_num_threads() == 1
+        assert "threadpoolctl" in threads.reason()
+    assert schuss.get_num_threads() == 2
+
+
+ASK = "import schuss; from schuss import threads; print(schuss.get_num_threads(), threads.reason())"
+
+
+@pytest.mark.skipif(not _core.openmp_version, reason="this build has no OpenMP")
+def test_the_default_and_its_reason():
+    cpus, why = threads.usable_cpus()
+    assert run_python(ASK, OMP_NUM_THREADS="") == f"{cpus} {why}"
+    if cpus > 1:
+        assert run_python(ASK, OMP_NUM_THREADS="1") == "1 OMP_NUM_THREADS=1"
+    if hasattr(os, "sched_setaffinity"):
+        code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + ASK
+        assert run_python(code).startswith("1 ")
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "400000", "cpu/cpu.cfs_period_us": "100000"}, 4),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_the_control_groups_quota(files, cpus, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert threads.cgroup_quota(tmp_path) == cpus
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the flushing of denormals by glibc's fesetenv")
+def test_all_threads_compute_in_the_callers_arithmetic():
+    code = f"""
+import ctypes, numpy as np, schuss
+libm = ctypes.CDLL("libm.so.6")
+libm.fesetround(0x800)  # towards plus infinity
+theta, g = np.full({LARGE}, 1.0), np.full({LARGE}, 1e-30)
+schuss.SGD([theta], lr=1.0, maximize=True, num_threads=2).step([g])
+print(len(np.unique(theta)), float(theta[0]) > 1.0)
+"""
+    if os.uname().machine != "x86_64":
+        pytest.skip("0x800 is x86's constant for rounding towards plus infinity")
+    assert run_python(code) == "1 True"

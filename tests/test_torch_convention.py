@@ -1,0 +1,90 @@
+"""convention="torch" does what torch.optim does, from torch's defaults on, and works on torch tensors in place."""
+
+import numpy as np
+import pytest
+
+import schuss
+
+torch = pytest.importorskip("torch", reason="torch is not installed: its convention is tested against it where it is")
+
+CASES = [
+    (schuss.SGD, {"lr": 0.1}, "SGD", {"lr": 0.1}),
+    (schuss.SGD, {"lr": 0.1, "momentum": 0.9}, "SGD", {"lr": 0.1, "momentum": 0.9}),
+    (
+        schuss.SGD,
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
+        "SGD",
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
+    ),
+    (
+        schuss.SGD,
+        {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+        "SGD",
+        {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+    ),
+    (schuss.AdaGrad, {}, "Adagrad", {}),
+    (schuss.AdaGrad, {"lr": 0.1, "lr_decay": 0.2}, "Adagrad", {"lr": 0.1, "lr_decay": 0.2}),
+    (schuss.RMSProp, {}, "RMSprop", {}),
+    (
+        schuss.RMSProp,
+        {"rho": 0.9, "momentum": 0.5, "centered": True},
+        "RMSprop",
+        {"alpha": 0.9, "momentum": 0.5, "centered": True},
+    ),
+    (schuss.AdaDelta, {}, "Adadelta", {}),
+    (schuss.AdaDelta, {"lr": 0.3, "rho": 0.8}, "Adadelta", {"lr": 0.3, "rho": 0.8}),
+    (schuss.Adam, {}, "Adam", {}),
+    (schuss.Adam, {"lr": 0.1, "betas": (0.4, 0.9)}, "Adam", {"lr": 0.1, "betas": (0.4, 0.9)}),
+    (schuss.AdamW, {}, "AdamW", {}),
+    (schuss.AdamW, {"lr": 0.1, "weight_decay": 0.2}, "AdamW", {"lr": 0.1, "weight_decay": 0.2}),
+]
+
+
+@pytest.mark.parametrize("common", [{}, {"weight_decay": 0.1}, {"maximize": True}], ids=["plain", "decay", "maximize"])
+@pytest.mark.parametrize(("cls", "ours", "peer", "theirs"), CASES)
+def test_ten_steps_equal_torch(cls, ours, peer, theirs, common):
+    generator = torch.Generator().manual_seed(0)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 2e-5)):
+        start = torch.randn(257, generator=generator, dtype=dtype)
+        parameter = torch.nn.Parameter(start.clone())
+        mine = start.numpy().copy()
+        optimizer = cls([mine], convention="torch", **{**ours, **common})
+        expected = getattr(torch.optim, peer)([parameter], foreach=False, **{**theirs, **common})
+        for _ in range(10):
+            parameter.grad = torch.randn(257, generator=generator, dtype=dtype)
+            optimizer.step([parameter.grad.numpy()])
+            expected.step()
+        moved = np.abs(mine - start.numpy()).max()
+        np.testing.assert_allclose(mine, parameter.detach().numpy(), rtol=tolerance, atol=tolerance * moved)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_torch_tensors_are_updated_in_place(dtype):
+    weight = torch.nn.Parameter(torch.ones(3, 4, dtype=dtype))
+    optimizer = schuss.SGD({"weight": weight}, lr=0.5)
+    (weight.sum() * 2).backward()
+    optimizer.step({"weight": weight.grad})
+    assert torch.equal(weight.detach(), torch.zeros(3, 4, dtype=dtype))
+    assert isinstance(optimizer.theta()["weight"], np.ndarray)
+
+
+def test_a_replaced_tensor_memory_is_followed():
+    weight = torch.nn.Parameter(torch.ones(5))
+    optimizer = schuss.SGD([weight], lr=0.5)
+    weight.data = torch.full((5,), 3.0)
+    optimizer.step([torch.ones(5)])
+    assert torch.equal(weight.detach(), torch.full((5,), 2.5))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "exception", "message"),
+    [
+        (torch.ones(4, 3).T, ValueError, r"params\[0\] has shape \(3, 4\) and strides .*, expected a C-contiguous"),
+        (torch.ones(3, dtype=torch.int64), TypeError, r"params\[0\] has dtype int64, expected float32 or float64"),
+        (torch.ones(3, dtype=torch.bfloat16), ValueError, r"params\[0\] cannot be written in place"),
+        (torch.ones(3).to_sparse(), ValueError, r"params\[0\] cannot be written in place"),
+    ],
+)
+def test_unsuitable_tensors_are_refused(tensor, exception, message):
+    with pytest.raises(exception, match=message):
+        schuss.SGD([tensor], lr=0.1)
