@@ -1,0 +1,154 @@
+"""The command line of `schuss bench`."""
+
+import argparse
+import dataclasses
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from schuss.benchmark.cases import LISTS, RECIPES, SIZES, single
+from schuss.benchmark.contestants import PEERS
+from schuss.benchmark.measure import FULL, QUICK
+from schuss.benchmark.suite import Settings
+
+QUICK_SIZES = (10**3, 10**5)
+
+DESCRIPTION = """Time every optimizer against NumPy, torch and the machine's limit: a "ceiling" that moves the same
+memory without arithmetic. All are verified to do the same work, then timed in turn, round after round."""
+
+EPILOG = """examples:
+  schuss bench --quick                                  a smoke run
+  schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
+  schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
+  schuss bench --compare old.json new.json              what has changed between two runs
+"""
+
+
+class UsageError(Exception):
+    """Wrong arguments; the message says which."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises UsageError, where argparse prints its usage and exits."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(message)
+
+
+def _size(text: str) -> int:
+    try:
+        value = int(text) if text.isdigit() else float(text)
+        if value >= 1 and value == int(value):
+            return int(value)
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of elements, expected such as 1000 or 1e6")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no integer of at least 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def _target(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file in an existing directory")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written")
+    return path
+
+
+def parser() -> Parser:
+    """The parser of the command line."""
+    made = Parser(
+        prog="schuss bench",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    names = [recipe.name for recipe in RECIPES]
+    add("--rules", nargs="+", choices=names, metavar="RULE", help=f"of {', '.join(names)}; default: all")
+    add("--sizes", nargs="+", type=_size, metavar="N", help="elements of a single array; default: 1e3 … 1e7 and 5e7")
+    add("--lists", nargs="+", choices=LISTS, metavar="LIST", help=f"of {', '.join(LISTS)}; default: both, or none if"
+        " there are --sizes")  # fmt: skip
+    add("--peers", nargs="*", choices=PEERS, metavar="PEER", help=f"of {', '.join(PEERS)}; default: all that are"
+        " installed; nothing after --peers: the ceiling only")  # fmt: skip
+    add("--dtype", choices=("float32", "float64"), help="default: float32")
+    add("--threads", type=_positive, metavar="N", help="default: what schuss uses by itself; torch gets as many")
+    add("--rounds", type=_positive, metavar="N", help="turns of each contestant; default: 15")
+    add("--budget", type=_seconds, metavar="S", help="seconds after which a slow contestant has no more turns in a"
+        " case, but for three; default: 3")  # fmt: skip
+    add(
+        "--quick",
+        action="store_true",
+        default=None,
+        help="small sizes and few rounds: a smoke run, its numbers mean little",
+    )
+    add("--json", type=_target, metavar="FILE", help="write all samples")
+    add("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="compare two files of --json; goes alone")
+    return made
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """What the arguments ask for."""
+    effort = QUICK if args.quick else FULL
+    given = {name: value for name in ("rounds", "budget") if (value := getattr(args, name)) is not None}
+    sizes, lists = args.sizes or (), args.lists or ()
+    if not sizes and not lists:
+        sizes, lists = (QUICK_SIZES, ()) if args.quick else (SIZES, tuple(LISTS))
+    return Settings(
+        recipes=[recipe for recipe in RECIPES if args.rules is None or recipe.name in args.rules],
+        workloads=[*map(single, sorted(set(sizes))), *(LISTS[name] for name in dict.fromkeys(lists))],
+        peers=[peer for peer in PEERS if args.peers is None or peer in args.peers],
+        dtype=args.dtype or "float32",
+        threads=args.threads,
+        effort=dataclasses.replace(effort, **given),
+    )
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments. Raises UsageError."""
+    args = parser().parse_args(argv)
+    others = [name for name, value in vars(args).items() if name != "compare" and value is not None]
+    if args.compare and others:
+        raise UsageError(f"--compare goes alone, without --{others[0]}")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `schuss bench` with these arguments (None: those of the process).
+
+    Returns:
+        The exit code: 0; 1 if a contestant computed something else or what is needed is missing; 2 for wrong
+        arguments; 130 after Ctrl-C.
+    """
+    try:
+        args = parse(argv)
+        if importlib.util.find_spec("rich") is None:
+            print("schuss bench: its tables need rich: pip install 'schuss[bench]'", file=sys.stderr)
+            return 1
+        from schuss.benchmark import session
+
+        return session.compare(*args.compare) if args.compare else session.run(settings(args), args.json)
+    except UsageError as error:
+        print(f"schuss bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

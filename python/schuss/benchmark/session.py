@@ -1,0 +1,60 @@
+"""A run or a comparison at the terminal: progress, tables, files and exit codes."""
+
+import sys
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from schuss.benchmark import compare as comparison
+from schuss.benchmark import report, suite
+from schuss.benchmark.cases import Case
+from schuss.benchmark.results import Run
+from schuss.benchmark.targets import evaluate
+
+
+def run(settings: suite.Settings, json: Path | None) -> int:
+    """Run the suite, print its tables, write its samples. Returns the exit code."""
+    done = _with_progress(settings)
+    findings = evaluate(done.results)
+    report.show(done, findings, report.console())
+    if json is not None:
+        try:
+            json.write_text(done.to_json([finding.to_json() for finding in findings]), encoding="utf-8")
+        except OSError as error:
+            print(f"schuss bench: {json}: {error.strerror}", file=sys.stderr)
+            return 1
+    if done.interrupted:
+        return 130
+    return 1 if any(result.wrong for result in done.results) else 0
+
+
+def _with_progress(settings: suite.Settings) -> Run:
+    """Run the suite; where the error output is a terminal, show there how far it is.
+
+    The bar moves between cases only: refreshing it by itself would disturb what is timed.
+    """
+    console = report.console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=hidden) as progress:
+        task = progress.add_task("", total=len(settings.cases))
+        begun = 0
+
+        def watch(case: Case) -> None:
+            nonlocal begun
+            place = report.workload_name(case.workload.name)
+            progress.update(task, completed=begun, description=f"{case.recipe.name}, {place}", refresh=True)
+            begun += 1
+
+        return suite.run(settings, watch)
+
+
+def compare(old: Path, new: Path) -> int:
+    """Print what has changed between two files of `--json`. Returns the exit code."""
+    try:
+        runs = comparison.load(old), comparison.load(new)
+    except ValueError as error:
+        print(f"schuss bench: {error}", file=sys.stderr)
+        return 2
+    comparison.show(*runs, report.console())
+    return 0
