@@ -40,11 +40,11 @@ class Case:
         counted = {"step": step} if RULES[self.rule]["counts_steps"] else {}
         getattr(reference, self.rule)(theta, g, *states, **counted, **self.options)
 
-    def group(self, thetas: Any, grads: Any, states: Any, step: int) -> _core.Group:
+    def group(self, thetas: Any, states: Any) -> _core.Group:
         """The group that a core's `step` takes: lists of arrays, one list (or None) for each state."""
         names = ("params", "grads", *(name for name, _, _ in RULES[self.rule]["states"]))
         labels = [f"[{i}]" for i in range(len(thetas))]
-        return self.rule, self.all_options, step, (thetas, grads, *states), names, labels
+        return self.rule, self.all_options, (thetas, *states), names, labels
 
 
 # Every rule by its defaults in both conventions, and every option at least once.

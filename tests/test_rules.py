@@ -45,7 +45,7 @@ def assert_same_steps(core, case: Case, dtype, sizes, *, offset=0, threads=1, st
         for position, k in enumerate(kept):
             states[k] = [row[1 + position] for row in arrays]
         before = [g.copy() for _, g in grads]
-        core.step([case.group([row[0] for row in arrays], [g for _, g in grads], states, step)], threads)
+        core.step([case.group([row[0] for row in arrays], states)], [[g for _, g in grads]], step, threads)
         for (theta, own_states), row, (buffer, g), g_before in zip(expected, arrays, grads, before, strict=True):
             case.reference_step(theta, g_before, own_states, step)
             for mine, actual in zip([theta, *[s for s in own_states if s is not None]], row, strict=True):
@@ -91,7 +91,7 @@ def test_infinities_nans_and_denormals(case, level):
         actual, own = theta.copy(), [None if s is None else s.copy() for s in states]
         for step in (1, 2):
             case.reference_step(expected, g, states, step)
-            LEVELS[level].step([case.group([actual], [g], [None if s is None else [s] for s in own], step)], 1)
+            LEVELS[level].step([case.group([actual], [None if s is None else [s] for s in own])], [[g]], step, 1)
             for mine, other in zip([expected, *states], [actual, *own], strict=True):
                 if mine is not None:
                     np.testing.assert_array_equal(other, mine)
@@ -103,22 +103,23 @@ def test_square_roots_are_exact_for_every_float32_mantissa(level):
     theta, g, r, u = np.zeros_like(x), np.ones_like(x), np.ones_like(x), x.copy()
     # AdaDelta's step is √((u + δ)/(r + δ))·g, here √u.
     case = Case("adadelta", "root", {"rho": 1.0, "eps": 0.0})
-    LEVELS[level].step([case.group([theta], [g], [[r], [u]], 1)], 2)
+    LEVELS[level].step([case.group([theta], [[r], [u]])], [[g]], 1, 2)
     np.testing.assert_array_equal(-theta, np.sqrt(x))
 
 
 def test_a_step_over_groups_of_several_rules_and_dtypes_is_one_call():
     core = next(reversed(LEVELS.values()))
     rng = np.random.default_rng(0)
-    groups, checks = [], []
+    groups, grads, checks = [], [], []
     for case in CASES:
         for dtype in DTYPES:
             theta, g = normal(rng, 100, dtype), normal(rng, 100, dtype)
             states, expected = case.states(100, dtype), theta.copy()
-            groups.append(case.group([theta], [g], [None if s is None else [s] for s in states], 1))
+            groups.append(case.group([theta], [None if s is None else [s] for s in states]))
+            grads.append([g])
             case.reference_step(expected, g, case.states(100, dtype), 1)
             checks.append((theta, expected))
-    core.step(groups, 2)
+    core.step(groups, grads, 1, 2)
     for theta, expected in checks:
         np.testing.assert_array_equal(theta, expected)
 

@@ -20,7 +20,7 @@ Value from_python(const py::handle& value) {
 }
 template <>
 Convention from_python<Convention>(const py::handle& value) {
-  return value.cast<std::string>() == "torch" ? Convention::torch : Convention::book;
+  return PyUnicode_CompareWithASCIIString(value.ptr(), "torch") == 0 ? Convention::torch : Convention::book;
 }
 
 template <class Value>
@@ -38,8 +38,13 @@ py::object to_python(const std::array<double, 2>& value) {
 
 template <class Options>
 void read(Options& options, const py::dict& values) {
+  // The names as Python strings, made once: they are looked up in every step.
+  static const auto keys = std::apply(
+      [](const auto&... option) { return std::array{PyUnicode_InternFromString(option.name)...}; }, Options::options);
+  auto key = keys.begin();
   const auto read_one = [&]<class R, class Value>(const Option<R, Value>& option) {
-    if (values.contains(option.name)) options.*option.member = from_python<Value>(values[option.name]);
+    if (PyObject* value = PyDict_GetItemWithError(values.ptr(), *key++))
+      options.*option.member = from_python<Value>(value);
   };
   std::apply([&](const auto&... option) { (read_one(option), ...); }, Options::options);
 }
@@ -103,10 +108,10 @@ const Registry& registry() {
   return all;
 }
 
-const Entry& find(const std::string& rule) {
+const Entry& find(const py::handle& rule) {
   for (const auto& [name, entry] : registry())
-    if (name == rule) return entry;
-  throw py::value_error("there is no rule '" + rule + "'");
+    if (PyUnicode_CompareWithASCIIString(rule.ptr(), name.c_str()) == 0) return entry;
+  throw py::value_error("there is no rule '" + std::string(py::str(rule)) + "'");
 }
 
 // ---- a step ----
@@ -118,25 +123,29 @@ struct Plan {
   std::vector<std::shared_ptr<const void>> bound;
 };
 
-// Adds a job for each parameter. `arrays` holds the lists of parameters, of gradients and of each state (or None);
-// arguments[k] is what an error calls list k, labels[i] what it calls its element i; update[f] does it for format f.
-void add_jobs(Plan& plan, const py::tuple& arrays, const py::tuple& arguments, const py::list& labels,
-              const Update (&update)[2], const void* bound) {
+// Adds a job for each parameter. `arrays` holds the lists of parameters and of each state (or None); arguments[k]
+// is what an error calls list k, with `grads` in second place, labels[i] what it calls its element i; update[f] does
+// it for format f.
+void add_jobs(Plan& plan, const py::tuple& arrays, const py::list& grads, const py::tuple& arguments,
+              const py::list& labels, const Update (&update)[2], const void* bound) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const std::size_t theta = plan.views.size();
-    std::array<void*, 2 + kMaxStates> data{};
-    for (std::size_t k = 0; k < arrays.size(); ++k) {
+    const auto add = [&](const py::handle& list, std::size_t argument, Access access) {
+      const Name name{PyTuple_GET_ITEM(arguments.ptr(), argument), PyList_GET_ITEM(labels.ptr(), i)};
+      plan.views.push_back(view(PyList_GET_ITEM(list.ptr(), i), access, name));
+      return plan.views.size() - 1;
+    };
+    const std::size_t theta = add(arrays[0], 0, Access::write);
+    const auto add_like_theta = [&](const py::handle& list, std::size_t argument, Access access) {
+      const View& added = plan.views[add(list, argument, access)];
+      require_like(added, plan.views[theta]);
+      return added.data();
+    };
+    Tensor tensor{plan.views[theta].size(), plan.views[theta].data(), add_like_theta(grads, 1, Access::read), {}};
+    for (std::size_t k = 1; k < arrays.size(); ++k) {
       const py::handle list = PyTuple_GET_ITEM(arrays.ptr(), k);
-      if (list.is_none()) continue;
-      const Name name{PyTuple_GET_ITEM(arguments.ptr(), k), PyList_GET_ITEM(labels.ptr(), i)};
-      plan.views.push_back(view(PyList_GET_ITEM(list.ptr(), i), k == 1 ? Access::read : Access::write, name));
-      if (k > 0) require_like(plan.views.back(), plan.views[theta]);
-      data[k] = plan.views.back().data();
+      if (!list.is_none()) tensor.states[k - 1] = add_like_theta(list, k + 1, Access::write);
     }
-    const View& parameter = plan.views[theta];
-    Tensor tensor{parameter.size(), data[0], data[1], {}};
-    std::copy(data.begin() + 2, data.end(), tensor.states.begin());
-    plan.jobs.push_back({tensor, update[static_cast<int>(parameter.format())], bound});
+    plan.jobs.push_back({tensor, update[static_cast<int>(plan.views[theta].format())], bound});
   }
 }
 
@@ -144,30 +153,30 @@ void carry_out(const Plan& plan, int num_threads) {
   require_disjoint(plan.views);
   // The plan owns a reference to every array, so their memory outlives the call whatever other threads do.
   py::gil_scoped_release released;
-  run(plan.jobs, num_threads);
+  run(plan.jobs, num_threads > 0 ? num_threads : threads.count());
 }
 
-// A group is (rule, options, step, arrays, arguments, labels).
-void step(const py::list& groups, int num_threads) {
+// A group is (rule, options, arrays, arguments, labels); grads has a list of gradients for each.
+void step(const py::list& groups, const py::list& grads, double number, int num_threads) {
   Plan plan;
-  for (const py::handle& item : groups) {
-    const auto group = py::reinterpret_borrow<py::tuple>(item);
-    const Entry& entry = find(group[0].cast<std::string>());
-    plan.bound.push_back(entry.bind(group[1], group[2].cast<double>()));
-    add_jobs(plan, group[3], group[4], group[5], entry.update, plan.bound.back().get());
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const py::tuple group = groups[i];
+    const Entry& entry = find(group[0]);
+    plan.bound.push_back(entry.bind(group[1], number));
+    add_jobs(plan, group[2], grads[i], group[3], group[4], entry.update, plan.bound.back().get());
   }
   carry_out(plan, num_threads);
 }
 
-void move_arrays(const py::tuple& arrays, int num_threads) {
+void move_arrays(const py::tuple& arrays, const py::list& grads, int num_threads) {
   static constexpr Update by_states[][2] = {{&move<std::uint32_t, 0>, &move<std::uint64_t, 0>},
                                             {&move<std::uint32_t, 1>, &move<std::uint64_t, 1>},
                                             {&move<std::uint32_t, 2>, &move<std::uint64_t, 2>},
                                             {&move<std::uint32_t, 3>, &move<std::uint64_t, 3>}};
-  const py::list labels = py::cast(std::vector<std::string>(py::len(arrays[0])));
+  const py::list labels = py::cast(std::vector<std::string>(grads.size()));
   const py::tuple arguments = py::make_tuple("params", "grads", "states", "states", "states");
   Plan plan;
-  add_jobs(plan, arrays, arguments, labels, by_states[arrays.size() - 2], nullptr);
+  add_jobs(plan, arrays, grads, arguments, labels, by_states[arrays.size() - 1], nullptr);
   carry_out(plan, num_threads);
 }
 
@@ -192,10 +201,11 @@ void register_optimizers(py::module_& module) {
         return rules;
       },
       "Every rule by name: its source, its states (name, needed by, starts at) and its options with their defaults.");
-  module.def("step", &step, py::arg("groups"), py::arg("num_threads"),
-             "Steps every parameter of every group, in place, in one parallel region.");
-  module.def("move", &move_arrays, py::arg("arrays"), py::arg("num_threads"),
-             "Moves the memory of a step over the lists (params, grads, *states), destroying their values.");
+  module.def("step", &step, py::arg("groups"), py::arg("grads"), py::arg("number"), py::arg("num_threads"),
+             "Takes step `number` with every parameter of every group, in place, in one parallel region; 0 threads stand "
+             "for the default.");
+  module.def("move", &move_arrays, py::arg("arrays"), py::arg("grads"), py::arg("num_threads"),
+             "Moves the memory of a step over the lists (params, *states) and grads, destroying their values.");
   module.def("as_arrays", &as_arrays, py::arg("objects"), py::arg("argument"), py::arg("labels"),
              "NumPy arrays on the memory of writable, disjoint arrays that a step can update in place.");
 }

@@ -22,9 +22,8 @@ class Rule(TypedDict):
 Group = tuple[
     str,  # the rule
     dict[str, Any],  # its options
-    int,  # the number of the step, from 1
-    tuple[list[Any] | None, ...],  # the arrays: params, grads and each state
-    tuple[str, ...],  # what errors call those lists
+    tuple[list[Any] | None, ...],  # the arrays: the parameters and each state
+    tuple[str, ...],  # what errors call those lists, with the gradients in second place
     list[str],  # and what they call the elements: "[0]", …
 ]
 
@@ -57,9 +56,9 @@ compiler: str = _core.compiler
 openmp_version: str = _core.openmp_version  # "" where the build has no OpenMP
 
 rules: Callable[[], dict[str, Rule]] = _core.rules
-step: Callable[[list[Group], int], None] = _core.step
+step: Callable[[list[Group], list[list[Any]], int, int], None] = _core.step  # groups, grads, number, num_threads
 as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
-move: Callable[[tuple[list[Any], ...], int], None] = _core.move
+move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
 
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads

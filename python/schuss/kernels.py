@@ -75,8 +75,9 @@ class Kernel:
         if not isinstance(step, int) or step < 1:
             raise ValueError(f"step must be an integer of at least 1, got {step!r}")
         labels, lists = _as_lists(arrays)
-        group = (self.name, values, step, tuple(lists.values()), tuple(lists), labels)
-        _core.step([group], _core.get_num_threads() if num_threads is None else threads.check_num_threads(num_threads))
+        g = lists.pop("g")
+        group = (self.name, values, tuple(lists.values()), tuple(arrays), labels)
+        _core.step([group], [g or []], step, 0 if num_threads is None else threads.check_num_threads(num_threads))
 
 
 def _as_lists(arrays: dict[str, Any]) -> tuple[list[str], dict[str, list[Any] | None]]:

@@ -122,8 +122,9 @@ def _schuss(case: Case, start: Arrays) -> Contestant:
 
 def _ceiling(case: Case, start: Arrays) -> Contestant:
     arrays = start.copy(case)
-    streams = (arrays.params, arrays.grads, *arrays.states.values())
-    return Contestant("ceiling", functools.partial(_core.move, streams, threads.get_num_threads()), arrays.params)
+    written = (arrays.params, *arrays.states.values())
+    move = functools.partial(_core.move, written, arrays.grads, threads.get_num_threads())
+    return Contestant("ceiling", move, arrays.params)
 
 
 class Looped:

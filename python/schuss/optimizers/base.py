@@ -111,7 +111,9 @@ class Optimizer:
         self._built = [dict(group) for group in self.groups]
         self._rules = [self._rule(group) for group in self.groups]
         self._states = [self._new_states(index, views) for index, views in enumerate(self._arrays())]
-        self._checked: list[dict[str, Any]] = [{} for _ in self.groups]
+        self._plans = [self._first_plan(index) for index in range(len(self.groups))]
+        self._planned: list[dict[str, Any]] = [{} for _ in self.groups]  # the groups as the plans have them
+        self._scheduled = [False for _ in self.groups]  # whether a hyperparameter changes by itself
 
     # ---- construction ----
 
@@ -152,6 +154,11 @@ class Optimizer:
                 states[name] = [np.full(p.shape, start, p.dtype) for p in params]
         return states
 
+    def _first_plan(self, index: int) -> _core.Group:
+        layout, states = self._layouts[index], self._states[index]
+        arguments = ("params" + layout.where, "grads" + layout.where, *states)
+        return self._rules[index], {}, (layout.params, *states.values()), arguments, layout.labels
+
     def _rule(self, group: dict[str, Any]) -> str:
         """The name of the update rule for a group."""
         raise NotImplementedError
@@ -171,11 +178,10 @@ class Optimizer:
                 or a schedule gave a value out of range. Nothing has been modified then, and the step does not count.
         """
         by_group = self._by_group(grads)
-        hyper = [self._hyper(index) for index in range(len(self.groups))]
-        plan = [self._plan(index, hyper[index], by_group[index]) for index in range(len(self.groups))]
-        _core.step(plan, self.num_threads or _core.get_num_threads())
+        plan = [self._plan(index) for index in range(len(self.groups))]
+        _core.step(plan, by_group, self.steps + 1, self.num_threads or 0)
         self.steps += 1
-        self._after_step(hyper)
+        self._after_step()
 
     def _by_group(self, grads: Any) -> list[list[Any]]:
         if not self._in_groups:
@@ -186,17 +192,27 @@ class Optimizer:
             raise ValueError(f"grads has {len(grads)} entries, expected {len(self._layouts)}, one for each group")
         return [layout.flatten(g) for layout, g in zip(self._layouts, grads, strict=True)]
 
-    def _hyper(self, index: int) -> dict[str, Any]:
-        """The hyperparameters of a group as numbers, for the step to come."""
-        hyper = {
-            name: value(self.steps) if callable(value) else value
-            for name, value in self.groups[index].items()
-            if name != "params"
-        }
-        if hyper != self._checked[index]:
+    def _plan(self, index: int) -> _core.Group:
+        """What the core is to do with a group; made anew only if a hyperparameter has changed."""
+        group = self.groups[index]
+        if group != self._planned[index] or self._scheduled[index]:
+            hyper = self._hyper(index)
             options.check(hyper)
             self._check_unchanged(index)
-            self._checked[index] = hyper
+            self._plans[index] = (self._rules[index], hyper, *self._plans[index][2:])
+            self._planned[index] = dict(group)
+        return self._plans[index]
+
+    def _hyper(self, index: int) -> dict[str, Any]:
+        """The hyperparameters of a group as numbers, for the step to come."""
+        self._scheduled[index] = False
+        hyper = {}
+        for name, value in self.groups[index].items():
+            if callable(value):
+                self._scheduled[index] = True
+                value = value(self.steps)
+            if name != "params":
+                hyper[name] = value
         return hyper
 
     def _check_unchanged(self, index: int) -> None:
@@ -211,14 +227,8 @@ class Optimizer:
                 f"expected {built[names[0]]!r}: the state was made for it at construction"
             )
 
-    def _plan(self, index: int, hyper: dict[str, Any], grads: list[Any]) -> _core.Group:
-        layout, states = self._layouts[index], self._states[index]
-        arrays = (layout.params, grads, *states.values())
-        arguments = ("params" + layout.where, "grads" + layout.where, *states)
-        return self._rules[index], hyper, self.steps + 1, arrays, arguments, layout.labels
-
-    def _after_step(self, hyper: list[dict[str, Any]]) -> None:
-        """What a class remembers of the hyperparameters a step was taken with."""
+    def _after_step(self) -> None:
+        """What a class remembers of the step just taken."""
 
     # ---- what it holds ----
 

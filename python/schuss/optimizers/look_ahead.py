@@ -35,10 +35,10 @@ class LookAhead(Optimizer):
             return hyper
         return {**hyper, "momentum": group["look_ahead"], "look_ahead": _at(group["momentum"], self.steps + 1)}
 
-    def _after_step(self, hyper: list[dict[str, Any]]) -> None:
-        for group, used in zip(self.groups, hyper, strict=True):
+    def _after_step(self) -> None:
+        for group, plan in zip(self.groups, self._plans, strict=True):
             if "look_ahead" in group:
-                group["look_ahead"] = used["look_ahead"]
+                group["look_ahead"] = plan[1]["look_ahead"]
 
     def theta(self) -> Any:  # noqa: D102, inherits its docstring
         thetas = self._arrays()
