@@ -201,9 +201,10 @@ void register_optimizers(py::module_& module) {
         return rules;
       },
       "Every rule by name: its source, its states (name, needed by, starts at) and its options with their defaults.");
-  module.def("step", &step, py::arg("groups"), py::arg("grads"), py::arg("number"), py::arg("num_threads"),
-             "Takes step `number` with every parameter of every group, in place, in one parallel region; 0 threads stand "
-             "for the default.");
+  module.def(
+      "step", &step, py::arg("groups"), py::arg("grads"), py::arg("number"), py::arg("num_threads"),
+      "Takes step `number` with every parameter of every group, in place, in one parallel region; 0 threads stand "
+      "for the default.");
   module.def("move", &move_arrays, py::arg("arrays"), py::arg("grads"), py::arg("num_threads"),
              "Moves the memory of a step over the lists (params, *states) and grads, destroying their values.");
   module.def("as_arrays", &as_arrays, py::arg("objects"), py::arg("argument"), py::arg("labels"),

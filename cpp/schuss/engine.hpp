@@ -66,26 +66,27 @@ struct Bound {
 // Updates elements begin … end − 1 of one tensor; begin is a multiple of a block. Flattened: the rule must be inlined,
 // or its blocks would travel through memory.
 template <class Rule, class T>
-[[gnu::flatten]] void update(const void* bound, const Tensor& tensor, Index begin, Index end) {
+[[gnu::flatten]] void update(const void* bound, const Tensor& in_memory, Index begin, Index end) {
+  const Tensor tensor = in_memory;  // copies, which no store to an array can change
   const auto [rule, pass] = *static_cast<const Bound<Rule>*>(bound);
-  constexpr auto states = std::make_index_sequence<Rule::states.size()>{};
 
   // `count` is nothing for a whole block, and the number of values in the last, partial one.
   const auto one_block = [&]<std::size_t... K>(std::index_sequence<K...>, Index at, auto... count) {
-    const auto load = [&](const void* array) {
-      return array ? Plain<T>::load(static_cast<const T*>(array) + at, count...) : Block<T>::Zero().eval();
-    };
+    const auto load = [&](const void* array) { return Plain<T>::load(static_cast<const T*>(array) + at, count...); };
     const auto store = [&](void* array, const Block<T>& block) {
-      if (array) Plain<T>::store(static_cast<T*>(array) + at, block, count...);
+      Plain<T>::store(static_cast<T*>(array) + at, block, count...);
     };
+    [[maybe_unused]] const auto kept = [&](std::size_t k) { return Rule::states[k].always() || tensor.states[k]; };
+
     Block<T> theta = load(tensor.theta), g = load(tensor.gradient);
-    std::array<Block<T>, sizeof...(K)> state{load(tensor.states[K])...};
+    std::array<Block<T>, sizeof...(K)> state{kept(K) ? load(tensor.states[K]) : Block<T>(Block<T>::Zero())...};
     pass(theta, g, rule.lr);
     rule(theta, g, state[K]...);
     store(tensor.theta, theta);
-    (store(tensor.states[K], state[K]), ...);
+    ((kept(K) ? store(tensor.states[K], state[K]) : void()), ...);
   };
 
+  constexpr auto states = std::make_index_sequence<Rule::states.size()>{};
   Index at = begin;
   for (; at + kBlock<T> <= end; at += kBlock<T>) one_block(states, at);
   if (at < end) one_block(states, at, static_cast<int>(end - at));
