@@ -1,13 +1,14 @@
 """What all optimizers share: parameters in lists, dicts or groups, the step, saving and loading."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _core, options, threads
+from schuss.optimizers.layout import Layout, are_groups, kind
 
 Array = NDArray[Any]
 
@@ -37,50 +38,6 @@ Raises:
 """
 
 
-class Layout:
-    """The form in which the arrays of one group come: a list, or a dict with certain keys."""
-
-    def __init__(self, params: Any, where: str, prefix: str) -> None:
-        self.keys: list[str] | None = None
-        self.where = where  # what this group's list or dict is called: "" or "[1]"
-        if isinstance(params, Mapping):
-            self.keys = list(params)
-            params = list(params.values())
-        elif hasattr(params, "__array__") or isinstance(params, str) or not hasattr(params, "__iter__"):
-            raise TypeError(f"params must be a list or a dict of arrays, or a list of groups, got {_kind(params)}")
-        self.params: list[Any] = list(params)
-        names: Sequence[Any] = range(len(self.params)) if self.keys is None else self.keys
-        self.labels = [f"[{name!r}]" for name in names]
-        self.paths = [f"{prefix}{name}" for name in names]
-
-    def flatten(self, grads: Any) -> list[Any]:
-        """The arrays of `grads`, which must come in this layout, in the order of the parameters."""
-        name = f"grads{self.where}"
-        if self.keys is None:
-            if not isinstance(grads, (list, tuple)):
-                raise TypeError(f"{name} is {_kind(grads)}, expected a list of arrays like params")
-            if len(grads) != len(self.params):
-                raise ValueError(f"{name} has {len(grads)} arrays, expected {len(self.params)} like params")
-            return list(grads)
-        if not isinstance(grads, Mapping):
-            raise TypeError(f"{name} is {_kind(grads)}, expected a dict of arrays like params")
-        if grads.keys() != set(self.keys):
-            for key in self.keys:
-                if key not in grads:
-                    raise ValueError(f"{name} lacks the key {key!r}, expected the keys of params: {self.keys}")
-            extra = next(key for key in grads if key not in self.keys)
-            raise ValueError(f"{name} has the key {extra!r}, expected the keys of params: {self.keys}")
-        return [grads[key] for key in self.keys]
-
-    def restore(self, arrays: list[Any]) -> Any:
-        """A list of arrays in the order of the parameters, back in this layout."""
-        return arrays if self.keys is None else dict(zip(self.keys, arrays, strict=True))
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__name__}"
-
-
 class Optimizer:
     """The base of all optimizers: holds the parameters and their state, and steps them.
 
@@ -105,7 +62,7 @@ class Optimizer:
         self.steps = 0
         self._layouts: list[Layout] = []
         self.groups: list[dict[str, Any]] = []
-        self._in_groups = _are_groups(params)
+        self._in_groups = are_groups(params)
         for index, group in enumerate(params if self._in_groups else [{"params": params}]):
             self._add_group(index, group, defaults)
         self._built = [dict(group) for group in self.groups]
@@ -187,7 +144,7 @@ class Optimizer:
         if not self._in_groups:
             return [self._layouts[0].flatten(grads)]
         if not isinstance(grads, (list, tuple)):
-            raise TypeError(f"grads is {_kind(grads)}, expected a list with an entry for each of params' groups")
+            raise TypeError(f"grads is {kind(grads)}, expected a list with an entry for each of params' groups")
         if len(grads) != len(self._layouts):
             raise ValueError(f"grads has {len(grads)} entries, expected {len(self._layouts)}, one for each group")
         return [layout.flatten(g) for layout, g in zip(self._layouts, grads, strict=True)]
@@ -322,11 +279,3 @@ class Optimizer:
             values[name] = group[name] if value is None else tuple(value) if name == "betas" else value
         self._check_group(values)
         return values
-
-
-def _are_groups(params: Any) -> bool:
-    return (
-        isinstance(params, (list, tuple))
-        and len(params) > 0
-        and all(isinstance(group, Mapping) and "params" in group for group in params)
-    )

@@ -1,0 +1,52 @@
+"""The README: its table comes from the registry, and its examples run."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from cases import RULES
+from test_rules import CLASSES
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def table() -> str:
+    """The README's table of optimizers, from the registry and the classes."""
+    rows = ["| class | rule | state | hyperparameters and the book's defaults | source |", "|---|---|---|---|---|"]
+    common = {"params", "convention", "weight_decay", "decoupled_weight_decay", "maximize", "num_threads", "options"}
+    for rule, cls in CLASSES.items():
+        parameters = inspect.signature(cls).parameters.values()
+        options = [
+            f"`{p.name}`" if p.default is inspect.Parameter.empty else f"`{p.name}={p.default}`"
+            for p in parameters
+            if p.name not in common
+        ]
+        states = [f"`{name}`" for name, _, _ in RULES[rule]["states"]]
+        cells = [f"`{cls.__name__}`", f"`{rule}`", ", ".join(states) or "none", ", ".join(options)]
+        rows.append(f"| {' | '.join(cells)} | {RULES[rule]['source']} |")
+    return "\n".join(rows)
+
+
+def test_the_table_of_optimizers_is_the_registrys():
+    assert table() in README.read_text(), f"put this table into README.md:\n{table()}"
+
+
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("code", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_examples_run(code):
+    names: dict = {}
+    exec(compile(code, str(README), "exec"), names)
+    assert abs(names["params"]["w"]).max() > 0.3
+
+
+def test_names_in_the_text_exist():
+    import schuss
+
+    for path in set(re.findall(r"`schuss\.([a-z_.A-Z]+)", README.read_text())):
+        thing = schuss
+        for name in path.rstrip(".").split("."):
+            thing = getattr(thing, name)
