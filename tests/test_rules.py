@@ -77,8 +77,9 @@ def test_every_size_and_offset(rule, level):
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
 @pytest.mark.parametrize("rule", RULES)
 def test_every_thread_count(rule, threads, level):
-    assert_same_steps(LEVELS[level], Case(rule, "book"), DTYPES[0], [70_001, 5, 0, 30_000], threads=threads, steps=2)
-    assert_same_steps(LEVELS[level], Case(rule, "book"), DTYPES[1], [1000] * 70, threads=threads, steps=2)
+    large, many = [400_001, 5, 0, 300_000], [5000] * 60  # several megabytes: work for every thread
+    assert_same_steps(LEVELS[level], Case(rule, "book"), DTYPES[0], large, threads=threads, steps=2)
+    assert_same_steps(LEVELS[level], Case(rule, "book"), DTYPES[1], many, threads=threads, steps=2)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -145,7 +145,9 @@ void add_jobs(Plan& plan, const py::tuple& arrays, const py::list& grads, const 
       const py::handle list = PyTuple_GET_ITEM(arrays.ptr(), k);
       if (!list.is_none()) tensor.states[k - 1] = add_like_theta(list, k + 1, Access::write);
     }
-    plan.jobs.push_back({tensor, update[static_cast<int>(plan.views[theta].format())], bound});
+    Index bytes = 0;
+    for (std::size_t k = theta; k < plan.views.size(); ++k) bytes += plan.views[k].bytes_moved();
+    plan.jobs.push_back({tensor, update[static_cast<int>(plan.views[theta].format())], bound, bytes});
   }
 }
 

@@ -20,11 +20,11 @@ const char* openmp_version() {
 }  // namespace
 
 void register_threads(pybind11::module_& module) {
-  module.def("set_num_threads", [](int n) { threads.wanted = n; }, pybind11::arg("n"));
+  module.def("set_num_threads", [](int n) { threads.set(n); }, pybind11::arg("n"));
   module.def("get_num_threads", [] { return threads.count(); }, "How many threads a call uses from here.");
   module.def("openmp_limit", &openmp_limit, "What the OpenMP runtime allows a call from this thread.");
-  module.def("after_fork_in_child", [] { threads.forked = true; }, "From here on every call runs on one thread.");
-  module.def("is_forked", [] { return threads.forked.load(); });
+  module.def(
+      "after_fork_in_child", [] { threads.after_fork_in_child(); }, "Gives the child of a fork its own threads.");
   module.attr("openmp_version") = openmp_version();
 }
 

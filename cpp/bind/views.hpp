@@ -30,6 +30,7 @@ struct View {
 
   void* data() const { return const_cast<void*>(array.data()); }
   Index size() const { return array.size(); }
+  Index bytes_moved() const { return array.nbytes() * (access == Access::write ? 2 : 1); }
   Format format() const;
 };
 

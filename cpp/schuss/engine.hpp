@@ -1,6 +1,6 @@
 // One step of an optimizer over all its tensors: one parallel region, whatever the number of tensors.
 //
-// The tensors are laid end to end and cut, at multiples of a block, into one equal share for each thread. No value
+// The tensors are laid end to end and cut, at multiples of a block, into tasks that threads take one by one. No value
 // depends on where the cuts fall.
 #pragma once
 
@@ -17,15 +17,18 @@
 
 namespace schuss {
 
-using Index = std::ptrdiff_t;
-
 constexpr int kMaxStates = 3;
 
-// Tensors are cut at multiples of this many elements: whole blocks, whole pages of neither.
+// Tensors are cut at multiples of this many elements: whole blocks, whatever the dtype.
 constexpr Index kGrain = 64;
 
-// Below this many elements for each thread, waking it costs more than it gains (docs/performance.md).
-constexpr Index kElementsPerThread = 8 * 1024;
+// A task is at least this many elements, and there are at most this many tasks for each thread.
+constexpr Index kTaskElements = 16 * 1024;
+constexpr Index kTasksPerThread = 16;
+
+// How much a helper must find to do, in bytes read and written, to be called; and to be woken up for it.
+constexpr Index kBytesToCall = 256 * 1024;
+constexpr Index kBytesToWake = 1024 * 1024;
 
 struct Tensor {
   Index size;
@@ -99,27 +102,47 @@ struct Job {
   Tensor tensor;
   Update update;
   const void* bound;
+  Index bytes;  // read and written
+};
+
+// The tensors of a step, laid end to end and counted in grains.
+class Line {
+ public:
+  explicit Line(std::span<const Job> jobs) : jobs_(jobs) {
+    ends_.reserve(jobs.size());
+    for (const Job& job : jobs) {
+      length_ += (job.tensor.size + kGrain - 1) / kGrain;
+      bytes_ += job.bytes;
+      ends_.push_back(length_);
+    }
+  }
+
+  Index length() const { return length_; }
+  Index bytes() const { return bytes_; }
+
+  // Updates grains first … last − 1, which may lie in several tensors.
+  void update(Index first, Index last) const {
+    for (auto k = std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin(); first < last; ++k) {
+      const Job& job = jobs_[k];
+      const Index start = k == 0 ? 0 : ends_[k - 1], stop = std::min(ends_[k], last);
+      job.update(job.bound, job.tensor, (first - start) * kGrain, std::min((stop - start) * kGrain, job.tensor.size));
+      first = stop;
+    }
+  }
+
+ private:
+  std::span<const Job> jobs_;
+  std::vector<Index> ends_;
+  Index length_ = 0, bytes_ = 0;
 };
 
 inline void run(std::span<const Job> jobs, int max_threads) {
-  const auto blocks = [](const Job& job) { return (job.tensor.size + kGrain - 1) / kGrain; };
-  Index total = 0;
-  for (const Job& job : jobs) total += blocks(job);
-
-  const Index useful = std::max<Index>(1, total * kGrain / kElementsPerThread);
-  parallel(static_cast<int>(std::min<Index>(max_threads, useful)), [&](int thread, int count) {
-    const Index first = total * thread / count, last = total * (thread + 1) / count;
-    Index start = 0;  // of this job, in blocks, on the line of all jobs
-    for (const Job& job : jobs) {
-      const Index stop = start + blocks(job);
-      if (stop > first && start < last) {
-        const Index begin = (std::max(first, start) - start) * kGrain;
-        const Index end = std::min((std::min(last, stop) - start) * kGrain, job.tensor.size);
-        job.update(job.bound, job.tensor, begin, end);
-      }
-      start = stop;
-    }
-  });
+  const Line line(jobs);
+  const Index helpers = max_threads - 1;
+  const Index useful = line.bytes() / (threads.team().awake() < helpers ? kBytesToWake : kBytesToCall) - 1;
+  const Index grains = std::max(kTaskElements / kGrain, line.length() / (kTasksPerThread * max_threads));
+  const auto task = [&](Index i) { line.update(i * grains, std::min((i + 1) * grains, line.length())); };
+  threads.team().run((line.length() + grains - 1) / grains, static_cast<int>(std::min(helpers, useful)), task);
 }
 
 }  // namespace schuss

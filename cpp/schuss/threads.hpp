@@ -1,57 +1,52 @@
 // How many threads a call uses, and the one way to run work on them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
-#include <cfenv>
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+#include "schuss/team.hpp"
+
 namespace schuss {
 
+// OpenMP is asked how many threads there may be: OMP_NUM_THREADS and threadpoolctl speak through it.
 #ifdef _OPENMP
 inline int openmp_limit() { return omp_get_max_threads(); }
 #else
 inline int openmp_limit() { return 1; }
 #endif
 
-struct Threads {
-  std::atomic<int> wanted{1};
-  std::atomic<bool> forked{false};
-  const int openmp_limit_at_import = openmp_limit();
+class Threads {
+ public:
+  void set(int wanted) { wanted_ = wanted; }
 
-  // What was asked for, unless the OpenMP runtime has been limited since (threadpoolctl), or this is a forked child:
-  // libgomp's threads do not survive a fork, and waiting for them would never end.
+  // What was asked for, unless the OpenMP runtime has been limited since (threadpoolctl).
   int count() const {
-    if (forked) return 1;
     const int limit = openmp_limit();
-    return limit < openmp_limit_at_import ? std::min<int>(limit, wanted) : wanted.load();
+    return limit < limit_at_import_ ? std::min<int>(limit, wanted_) : wanted_.load();
   }
+
+  Team& team() { return *team_; }
+
+  // The threads of a team stay with the parent of a fork, so the child gets a team of its own. The parent's is left
+  // alone: its locks may be held by threads that are not there.
+  void after_fork_in_child() { team_ = new Team; }
+
+ private:
+  std::atomic<int> wanted_{1};
+  const int limit_at_import_ = openmp_limit();
+  Team* team_ = new Team;  // never deleted: its threads may outlive the statics
 };
 
 inline Threads threads;
 
-// Runs work(k, count) for k = 0 … count − 1. Every thread computes in the caller's floating-point environment
-// (rounding, flushing of denormals), so that the result does not depend on the number of threads.
+// Runs work(k, count) once for each k = 0 … count − 1, on up to `count` threads.
 template <class Work>
 void parallel(int count, const Work& work) {
-#ifdef _OPENMP
-  if (count > 1 && !threads.forked) {
-    std::fenv_t callers;
-    std::fegetenv(&callers);
-#pragma omp parallel num_threads(count)
-    {
-      std::fenv_t own;
-      std::fegetenv(&own);
-      std::fesetenv(&callers);
-      work(omp_get_thread_num(), omp_get_num_threads());
-      std::fesetenv(&own);
-    }
-    return;
-  }
-#endif
-  work(0, 1);
+  threads.team().run(count, count - 1, [&](Index k) { work(static_cast<int>(k), count); });
 }
 
 }  // namespace schuss

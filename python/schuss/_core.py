@@ -64,4 +64,3 @@ set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads
 openmp_limit: Callable[[], int] = _core.openmp_limit
 after_fork_in_child: Callable[[], None] = _core.after_fork_in_child
-is_forked: Callable[[], bool] = _core.is_forked

@@ -70,8 +70,7 @@ def get_num_threads() -> int:
     """How many threads a call of a kernel may use from here.
 
     By default the CPUs this process may use (its affinity, its control group's quota), capped by `OMP_NUM_THREADS`;
-    then what `set_num_threads` said. A limit set on the OpenMP runtime later (`threadpoolctl`) holds besides, and a
-    forked child uses one thread.
+    then what `set_num_threads` said. A limit set on the OpenMP runtime later (`threadpoolctl`) holds besides.
 
     Example:
         >>> import schuss
@@ -83,8 +82,6 @@ def get_num_threads() -> int:
 
 def reason() -> str:
     """Why `get_num_threads` says what it says."""
-    if _core.is_forked():
-        return "a forked child: the OpenMP threads stayed with the parent"
     if _core.get_num_threads() < _wanted:
         return "the OpenMP runtime was limited after import (threadpoolctl)"
     return _reason
