@@ -34,6 +34,7 @@ class Team {
     const std::unique_lock alone(busy_, std::try_to_lock);
     if (helpers < 1 || tasks < 2 || !alone) {
       for (Index i = 0; i < tasks; ++i) task(i);
+      stamp(closed_);
       return;
     }
     Job job{[](const void* t, Index i) { (*static_cast<const Task*>(t))(i); }, &task, tasks, helpers, {}};
@@ -42,10 +43,11 @@ class Team {
     open(job);
     job.work(false);
     close();
+    stamp(closed_);
   }
 
-  // How many helpers would begin at once, because they are not asleep.
-  int awake() const { return hired_ - asleep_; }
+  // Whether the last call is so recent that helpers are still awake, or are worth waking because calls come in a row.
+  bool in_a_row() const { return Clock::now().time_since_epoch() - Clock::duration(closed_) < kSpin; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -75,6 +77,10 @@ class Team {
 #endif
   }
 
+  static void stamp(std::atomic<Clock::rep>& time) {
+    time.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
   // ---- the caller ----
 
   void hire(int helpers) {
@@ -84,7 +90,7 @@ class Team {
     pthread_sigmask(SIG_SETMASK, &all, &before);
 #endif
     try {
-      for (; hired_ < helpers; ++hired_) std::thread(&Team::help, this, hired_.load()).detach();
+      for (; hired_ < helpers; ++hired_) std::thread(&Team::help, this, hired_).detach();
     } catch (const std::system_error&) {  // no more threads to be had: those there are will do
     }
 #ifdef SIGINT
@@ -94,7 +100,7 @@ class Team {
 
   void open(Job& job) {
     job_ = &job;
-    opened_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    stamp(opened_);
     gate_.store(kOpen, std::memory_order_release);
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
@@ -143,18 +149,17 @@ class Team {
       for (int i = 0; i < 16; ++i, pause())
         if (round_.load(std::memory_order_acquire) != round) return true;
     }
-    ++asleep_;
     round_.wait(round, std::memory_order_acquire);
-    --asleep_;
     return opened_.load(std::memory_order_relaxed) < end.time_since_epoch().count();
   }
 
-  std::mutex busy_;                        // held by the caller that has the team
-  Job* job_ = nullptr;                     // valid while the gate is open or somebody is inside
-  std::atomic<std::uint32_t> gate_{0};     // the number of helpers inside, and kOpen
-  std::atomic<std::uint32_t> round_{0};    // counts jobs; helpers sleep on it
-  std::atomic<Clock::rep> opened_{0};      // when the last job was opened
-  std::atomic<int> hired_{0}, asleep_{0};  // helpers there are, and those of them that sleep
+  std::mutex busy_;                      // held by the caller that has the team
+  int hired_ = 0;                        // how many helpers there are
+  Job* job_ = nullptr;                   // valid while the gate is open or somebody is inside
+  std::atomic<std::uint32_t> gate_{0};   // the number of helpers inside, and kOpen
+  std::atomic<std::uint32_t> round_{0};  // counts jobs; helpers sleep on it
+  std::atomic<Clock::rep> opened_{0};    // when the last job was opened,
+  std::atomic<Clock::rep> closed_{0};    // and when the last call ended
 };
 
 }  // namespace schuss

@@ -20,7 +20,7 @@ class Effort:
         budget: A contestant that has taken this long in one case sits out the rest of its rounds, but for `least`.
         sample: What is timed in a turn: as many steps as take this long, and at least one.
         settle: The sleep before each turn. Threads of the one before are still spinning on their cores: GCC's OpenMP
-            gives them up after some 5 ms.
+            gives them up after some 10 ms.
         warm: Untimed steps before each sample, at least one: they wake the threads and fill the caches.
         least: The rounds that everyone gets.
     """
@@ -28,7 +28,7 @@ class Effort:
     rounds: int = 15
     budget: float = 3.0
     sample: float = 5e-3
-    settle: float = 10e-3
+    settle: float = 15e-3
     warm: float = 1e-3
     least: int = 3
 
