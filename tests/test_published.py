@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import schuss
-from schuss import reference
+from schuss import kernels, reference
 
 A = np.diag([1.0, 10.0, 50.0])
 
@@ -78,6 +78,22 @@ def test_rmsprop_with_nesterov_is_algorithm_8_6_at_its_interim_points():
     for _ in range(20):
         optimizer.step([gradient(stored)])
     np.testing.assert_allclose(optimizer.theta()[0], theta, rtol=1e-11)
+
+
+def test_kernels_with_nesterov_look_as_far_ahead_as_their_momentum():
+    start = np.array([1.0, -2.0, 3.0])
+    expected, _ = algorithm_8_3(start, [0.5] * 21, lr=0.01)
+    theta, v = start.copy(), np.zeros(3)
+    for step in range(1, 21):
+        kernels.nesterov(theta, gradient(theta), v, step=step, lr=0.01, momentum=0.5)
+    np.testing.assert_allclose(theta - 0.5 * v, expected, rtol=1e-12)
+
+    stored, theta, r, v = start.copy(), start.copy(), np.zeros(3), np.zeros(3)
+    optimizer = schuss.RMSProp([stored], lr=0.01, momentum=0.9, nesterov=True)
+    for _ in range(20):
+        optimizer.step([gradient(stored)])
+        kernels.rmsprop(theta, gradient(theta), r, None, v, lr=0.01, momentum=0.9, nesterov=True)
+    np.testing.assert_array_equal(theta, stored)
 
 
 def test_delta_bar_delta_rates_by_hand():

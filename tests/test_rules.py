@@ -1,5 +1,6 @@
 """The kernels equal their reference bit for bit, whatever the level, threads, size, offset and options."""
 
+import doctest
 import inspect
 
 import numpy as np
@@ -28,6 +29,15 @@ def guarded(values: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
     return buffer, inside
 
 
+def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
+    """Equal in every bit, the sign of zero included; only the payloads of NaNs may differ."""
+    assert actual.dtype == expected.dtype
+    word = {4: np.uint32, 8: np.uint64}[actual.itemsize]
+    nan = np.isnan(actual)
+    np.testing.assert_array_equal(nan, np.isnan(expected))
+    np.testing.assert_array_equal(np.where(nan, 0, actual.view(word)), np.where(nan, 0, expected.view(word)))
+
+
 def intact(buffer: np.ndarray, inside: np.ndarray) -> bool:
     return np.count_nonzero(buffer == SENTINEL) >= buffer.size - inside.size
 
@@ -45,11 +55,11 @@ def assert_same_steps(core, case: Case, dtype, sizes, *, offset=0, threads=1, st
         for position, k in enumerate(kept):
             states[k] = [row[1 + position] for row in arrays]
         before = [g.copy() for _, g in grads]
-        core.step([case.group([row[0] for row in arrays], states)], [[g for _, g in grads]], step, threads)
+        core.step([case.group([row[0] for row in arrays], states)], [[g for _, g in grads]], step, threads, [])
         for (theta, own_states), row, (buffer, g), g_before in zip(expected, arrays, grads, before, strict=True):
             case.reference_step(theta, g_before, own_states, step)
             for mine, actual in zip([theta, *[s for s in own_states if s is not None]], row, strict=True):
-                np.testing.assert_array_equal(actual, mine)
+                assert_same_bits(actual, mine)
             np.testing.assert_array_equal(g, g_before)
             assert intact(buffer, g)
         assert all(intact(buffer, inside) for row in buffers for buffer, inside in row)
@@ -92,10 +102,10 @@ def test_infinities_nans_and_denormals(case, level):
         actual, own = theta.copy(), [None if s is None else s.copy() for s in states]
         for step in (1, 2):
             case.reference_step(expected, g, states, step)
-            LEVELS[level].step([case.group([actual], [None if s is None else [s] for s in own])], [[g]], step, 1)
+            LEVELS[level].step([case.group([actual], [None if s is None else [s] for s in own])], [[g]], step, 1, [])
             for mine, other in zip([expected, *states], [actual, *own], strict=True):
                 if mine is not None:
-                    np.testing.assert_array_equal(other, mine)
+                    assert_same_bits(other, mine)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -104,7 +114,7 @@ def test_square_roots_are_exact_for_every_float32_mantissa(level):
     theta, g, r, u = np.zeros_like(x), np.ones_like(x), np.ones_like(x), x.copy()
     # AdaDelta's step is √((u + δ)/(r + δ))·g, here √u.
     case = Case("adadelta", "root", {"rho": 1.0, "eps": 0.0})
-    LEVELS[level].step([case.group([theta], [[r], [u]])], [[g]], 1, 2)
+    LEVELS[level].step([case.group([theta], [[r], [u]])], [[g]], 1, 2, [])
     np.testing.assert_array_equal(-theta, np.sqrt(x))
 
 
@@ -115,14 +125,23 @@ def test_a_step_over_groups_of_several_rules_and_dtypes_is_one_call():
     for case in CASES:
         for dtype in DTYPES:
             theta, g = normal(rng, 100, dtype), normal(rng, 100, dtype)
-            states, expected = case.states(100, dtype), theta.copy()
+            states, expected, expected_states = case.states(100, dtype), theta.copy(), case.states(100, dtype)
             groups.append(case.group([theta], [None if s is None else [s] for s in states]))
             grads.append([g])
-            case.reference_step(expected, g, case.states(100, dtype), 1)
-            checks.append((theta, expected))
-    core.step(groups, grads, 1, 2)
-    for theta, expected in checks:
-        np.testing.assert_array_equal(theta, expected)
+            case.reference_step(expected, g, expected_states, 1)
+            checks += [(theta, expected), *zip(states, expected_states, strict=True)]
+    core.step(groups, grads, 1, 2, [])
+    for actual, expected in checks:
+        if expected is not None:
+            assert_same_bits(actual, expected)
+
+
+def test_numpys_own_scalars_are_numbers_like_any_other():
+    for scalar in (np.float64(0.1), np.float32(0.1)):
+        theta, expected, g = (np.linspace(-1, 1, 1000, dtype=np.float32) for _ in range(3))
+        kernels.sgd(theta, g, lr=scalar, weight_decay=np.float64(0.3))
+        reference.sgd(expected, g, lr=scalar, weight_decay=np.float64(0.3))
+        assert_same_bits(theta, expected)
 
 
 # ---- the three places that name a rule's options agree ----
@@ -194,10 +213,19 @@ def test_every_kernel_steps_as_its_reference(rule):
     theta, g = normal(rng, 77, np.float64), normal(rng, 77, np.float64)
     expected, states = theta.copy(), case.states(77, np.float64)
     own = [None if s is None else s.copy() for s in states]
+    listed = [[theta.copy()], *[None if s is None else [s.copy()] for s in states]]
     counted = {"step": 3} if RULES[rule]["counts_steps"] else {}
     case.reference_step(expected, g, states, 3)
-    as_list = [theta.copy()]
-    getattr(kernels, rule)(as_list, [g], *[None if s is None else [s.copy()] for s in own], **counted)
+    getattr(kernels, rule)(listed[0], [g], *listed[1:], **counted)
     getattr(kernels, rule)(theta, g, *own, num_threads=1, **counted)
-    np.testing.assert_array_equal(theta, expected)
-    np.testing.assert_array_equal(as_list[0], expected)
+    for mine, array, in_list in zip([expected, *states], [theta, *own], listed, strict=True):
+        if mine is not None:
+            assert_same_bits(array, mine)
+            assert_same_bits(in_list[0], mine)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_example_of_every_kernel_runs(rule):
+    test = doctest.DocTestParser().get_doctest(getattr(kernels, rule).__doc__, {}, rule, None, 0)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0

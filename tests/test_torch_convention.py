@@ -80,9 +80,15 @@ def test_a_replaced_tensor_memory_is_followed():
     ("tensor", "exception", "message"),
     [
         (torch.ones(4, 3).T, ValueError, r"params\[0\] has shape \(3, 4\) and strides .*, expected a C-contiguous"),
-        (torch.ones(3, dtype=torch.int64), TypeError, r"params\[0\] has dtype int64, expected float32 or float64"),
-        (torch.ones(3, dtype=torch.bfloat16), ValueError, r"params\[0\] cannot be written in place"),
-        (torch.ones(3).to_sparse(), ValueError, r"params\[0\] cannot be written in place"),
+        (
+            torch.ones(3, dtype=torch.int64),
+            TypeError,
+            r"params\[0\] has dtype torch.int64, expected float32 or",
+        ),
+        (torch.ones(3, dtype=torch.bfloat16), TypeError, r"params\[0\] has dtype torch.bfloat16, expected float32"),
+        (torch.ones(3).to_sparse(), ValueError, r"params\[0\] \(Tensor\) does not give access to its memory"),
+        (torch._neg_view(torch.ones(3)), ValueError, r"params\[0\] \(Tensor\) does not give access to its memory"),
+        (torch.ones(3, device="meta"), ValueError, r"params\[0\] \(Tensor\) does not give access to its memory"),
     ],
 )
 def test_unsuitable_tensors_are_refused(tensor, exception, message):

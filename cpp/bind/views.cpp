@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace schuss::bind {
 
@@ -14,20 +15,40 @@ std::string text(const py::handle& object) { return py::str(object); }
 std::string dtype_of(const py::array& array) { return text(array.dtype()); }
 std::string shape_of(const py::array& array) { return text(array.attr("shape")); }
 
-// Tensors that carry a gradient refuse to be exported; their detached alias shares the memory.
-py::array from_dlpack(const py::handle& object, Access access, const Name& name) {
-  if (!py::hasattr(object, "__dlpack__"))
-    type_error(name, " is " + std::string(py::str(py::type::of(object).attr("__name__"))) +
-                         ", expected a NumPy array, a torch CPU tensor or another array with __dlpack__");
+std::string kind_of(const py::handle& object) { return text(py::type::of(object).attr("__name__")); }
+
+// torch's own conversion, because it knows what may not be taken as plain memory; a tensor that carries a gradient is
+// detached first, which shares its memory.
+py::object exported(const py::handle& object) {
+  if (py::hasattr(object, "detach") && py::hasattr(object, "numpy")) return object.attr("detach")().attr("numpy")();
+  const py::object from_dlpack = py::module_::import("numpy").attr("from_dlpack");
   try {
-    const py::object plain =
-        py::hasattr(object, "detach") ? object.attr("detach")() : py::reinterpret_borrow<py::object>(object);
-    return py::module_::import("numpy").attr("from_dlpack")(plain, py::arg("copy") = false);
+    return from_dlpack(object, py::arg("copy") = false);
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_TypeError)) throw;
+    return from_dlpack(object);  // an exporter that is older than the keywords
+  }
+}
+
+py::array array_of(const py::handle& object, const Name& name) {
+  if (py::isinstance<py::array>(object)) {
+    if (std::strcmp(Py_TYPE(object.ptr())->tp_name, "numpy.ndarray") != 0 && py::hasattr(object, "mask"))
+      type_error(name, " is a masked array, expected one without a mask");
+    return py::reinterpret_borrow<py::array>(object);
+  }
+  if (!py::hasattr(object, "__dlpack__"))
+    type_error(name, " is " + kind_of(object) +
+                         ", expected a NumPy array, a torch CPU tensor or another array with __dlpack__");
+  if (py::hasattr(object, "dtype")) {
+    const std::string dtype = text(object.attr("dtype"));
+    if (!dtype.ends_with("float32") && !dtype.ends_with("float64"))
+      type_error(name, " has dtype " + dtype + ", expected float32 or float64");
+  }
+  try {
+    return exported(object);
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_Exception)) throw;  // an interrupt
-    const std::string why = text(error.value());
-    if (access == Access::write) value_error(name, " cannot be written in place: " + why);
-    type_error(name, " cannot be read as an array: " + why);
+    value_error(name, " (" + kind_of(object) + ") does not give access to its memory: " + text(error.value()));
   }
 }
 
@@ -41,8 +62,7 @@ bool is_format(const py::dtype& dtype) {
 Format View::format() const { return array.itemsize() == 4 ? Format::f32 : Format::f64; }
 
 View view(const py::handle& object, Access access, const Name& name) {
-  py::array array =
-      py::isinstance<py::array>(object) ? py::reinterpret_borrow<py::array>(object) : from_dlpack(object, access, name);
+  py::array array = array_of(object, name);
   using api = py::detail::npy_api;
   if (!is_format(array.dtype())) type_error(name, " has dtype " + dtype_of(array) + ", expected float32 or float64");
   const int flags = array.flags();

@@ -15,7 +15,11 @@ void move(const void*, const Tensor& tensor, Index begin, Index end) {
   const Word* gradient = static_cast<const Word*>(tensor.gradient);
   std::array<Word*, States> state{};
   for (int k = 0; k < States; ++k) state[k] = static_cast<Word*>(tensor.states[k]);
+#ifdef __clang__  // no array overlaps another one
+#pragma clang loop vectorize(assume_safety)
+#else
 #pragma GCC ivdep
+#endif
   for (Index i = begin; i < end; ++i) {
     Word carried = theta[i] | gradient[i];
     for (int k = 0; k < States; ++k) {

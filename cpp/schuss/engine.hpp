@@ -72,7 +72,7 @@ struct Bound {
 template <class Rule, class T>
 [[gnu::flatten]] void update(const void* bound, const Tensor& in_memory, Index begin, Index end) {
   const Tensor tensor = in_memory;  // copies, which no store to an array can change
-  const auto [rule, pass] = *static_cast<const Bound<Rule>*>(bound);
+  const Bound<Rule> own = *static_cast<const Bound<Rule>*>(bound);
 
   // `count` is nothing for a whole block, and the number of values in the last, partial one.
   const auto one_block = [&]<std::size_t... K>(std::index_sequence<K...>, Index at, auto... count) {
@@ -84,8 +84,8 @@ template <class Rule, class T>
 
     Block<T> theta = load(tensor.theta), g = load(tensor.gradient);
     std::array<Block<T>, sizeof...(K)> state{kept(K) ? load(tensor.states[K]) : Block<T>(Block<T>::Zero())...};
-    pass(theta, g, rule.lr);
-    rule(theta, g, state[K]...);
+    own.pass(theta, g, own.rule.lr);
+    own.rule(theta, g, state[K]...);
     store(tensor.theta, theta);
     ((kept(K) ? store(tensor.states[K], state[K]) : void()), ...);
   };

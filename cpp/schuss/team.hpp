@@ -10,19 +10,40 @@
 //   * a helper spins for the next work only where work has lately been following that fast; elsewhere it sleeps.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cfenv>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <signal.h>
+#endif
 
 namespace schuss {
 
 using Index = std::ptrdiff_t;
+
+// Blocks all signals while it lives: they are for the program's own threads.
+class NoSignals {
+#if defined(__unix__) || defined(__APPLE__)
+ public:
+  NoSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  NoSignals(const NoSignals&) = delete;
+
+ private:
+  sigset_t before_;
+#endif
+};
 
 class Team {
  public:
@@ -31,35 +52,23 @@ class Team {
   // flushing of denormals), so the result does not depend on who does what.
   template <class Task>
   void run(Index tasks, int helpers, const Task& task) {
-    const std::unique_lock alone(busy_, std::try_to_lock);
-    if (helpers < 1 || tasks < 2 || !alone) {
+    if (helpers < 1 || tasks < 2 || !run_together(tasks, helpers, task))
       for (Index i = 0; i < tasks; ++i) task(i);
-      stamp(closed_);
-      return;
-    }
-    Job job{[](const void* t, Index i) { (*static_cast<const Task*>(t))(i); }, &task, tasks, helpers, {}};
-    std::fegetenv(&job.environment);
-    hire(helpers);
-    open(job);
-    job.work(false);
-    close();
-    stamp(closed_);
+    closed_ = now();
   }
 
-  // Whether the last call is so recent that helpers are still awake, or are worth waking because calls come in a row.
-  bool in_a_row() const { return Clock::now().time_since_epoch() - Clock::duration(closed_) < kSpin; }
+  // Whether calls come in a row: then helpers are awake, and worth waking up if they are not.
+  bool in_a_row() const { return now() - closed_ < kSpin; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
-  static constexpr auto kSpin = std::chrono::microseconds(50);
+  static constexpr std::int64_t kSpin = 50'000;  // nanoseconds
   static constexpr std::uint32_t kOpen = 1u << 31;
+  static constexpr int kHelpersPerProcessor = 4;  // more are never hired, whatever is asked for
 
   struct Job {
     void (*call)(const void* task, Index i);
     const void* task;
     Index tasks;
-    int helpers;
     std::fenv_t environment;
     std::atomic<Index> taken{0}, taken_by_helpers{0};
 
@@ -77,30 +86,39 @@ class Team {
 #endif
   }
 
-  static void stamp(std::atomic<Clock::rep>& time) {
-    time.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  static std::int64_t now() {
+    using namespace std::chrono;
+    return duration_cast<nanoseconds>(steady_clock::now().time_since_epoch()).count();
   }
 
   // ---- the caller ----
 
-  void hire(int helpers) {
-#ifdef SIGINT  // signals are for the threads of the program: helpers block them all
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-#endif
-    try {
-      for (; hired_ < helpers; ++hired_) std::thread(&Team::help, this, hired_).detach();
-    } catch (const std::system_error&) {  // no more threads to be had: those there are will do
-    }
-#ifdef SIGINT
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-#endif
+  template <class Task>
+  bool run_together(Index tasks, int helpers, const Task& task) {
+    const std::unique_lock alone(busy_, std::try_to_lock);
+    if (!alone) return false;
+    Job job{[](const void* t, Index i) { (*static_cast<const Task*>(t))(i); }, &task, tasks, {}};
+    std::fegetenv(&job.environment);
+    helpers = std::min<int>(helpers, kHelpersPerProcessor * std::max(1u, std::thread::hardware_concurrency()));
+    hire(helpers);
+    open(job, helpers);
+    job.work(false);
+    close();
+    return true;
   }
 
-  void open(Job& job) {
+  void hire(int helpers) {
+    const NoSignals inherited_by_helpers;
+    try {
+      for (; hired_ < helpers; ++hired_) std::thread(&Team::help, this, hired_).detach();
+    } catch (const std::exception&) {  // no more threads to be had: those there are will do
+    }
+  }
+
+  void open(Job& job, int helpers) {
     job_ = &job;
-    stamp(opened_);
+    wanted_.store(helpers, std::memory_order_relaxed);
+    row_ = in_a_row();
     gate_.store(kOpen, std::memory_order_release);
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
@@ -120,17 +138,14 @@ class Team {
   // ---- a helper ----
 
   [[noreturn]] void help(int number) {
-    bool busy_lately = true;
     for (;;) {
       const std::uint32_t round = round_.load(std::memory_order_acquire);
-      if (enter()) {
-        if (number < job_->helpers) {
-          std::fesetenv(&job_->environment);
-          job_->work(true);
-        }
+      if (number < wanted_.load(std::memory_order_relaxed) && enter()) {
+        std::fesetenv(&job_->environment);
+        job_->work(true);
         gate_.fetch_sub(1, std::memory_order_release);
       }
-      busy_lately = await_round_after(round, busy_lately);
+      await_round_after(round);
     }
   }
 
@@ -142,24 +157,22 @@ class Team {
     return false;
   }
 
-  // Returns when there is a new round, and whether it came within the time for which spinning is worth while.
-  bool await_round_after(std::uint32_t round, bool spin) {
-    const auto end = Clock::now() + kSpin;
-    while (spin && Clock::now() < end) {
-      for (int i = 0; i < 16; ++i, pause())
-        if (round_.load(std::memory_order_acquire) != round) return true;
-    }
+  void await_round_after(std::uint32_t round) {
+    if (row_)
+      for (const std::int64_t end = now() + kSpin; now() < end;)
+        for (int i = 0; i < 16; ++i, pause())
+          if (round_.load(std::memory_order_acquire) != round) return;
     round_.wait(round, std::memory_order_acquire);
-    return opened_.load(std::memory_order_relaxed) < end.time_since_epoch().count();
   }
 
   std::mutex busy_;                      // held by the caller that has the team
   int hired_ = 0;                        // how many helpers there are
   Job* job_ = nullptr;                   // valid while the gate is open or somebody is inside
+  std::atomic<int> wanted_{0};           // how many helpers the job may have
   std::atomic<std::uint32_t> gate_{0};   // the number of helpers inside, and kOpen
   std::atomic<std::uint32_t> round_{0};  // counts jobs; helpers sleep on it
-  std::atomic<Clock::rep> opened_{0};    // when the last job was opened,
-  std::atomic<Clock::rep> closed_{0};    // and when the last call ended
+  std::atomic<std::int64_t> closed_{0};  // when the last call ended
+  std::atomic<bool> row_{false};         // whether the last job came in a row with the one before
 };
 
 }  // namespace schuss

@@ -26,7 +26,7 @@ class Threads {
   // What was asked for, unless the OpenMP runtime has been limited since (threadpoolctl).
   int count() const {
     const int limit = openmp_limit();
-    return limit < limit_at_import_ ? std::min<int>(limit, wanted_) : wanted_.load();
+    return limit != limit_at_import_ ? std::min<int>(limit, wanted_) : wanted_.load();
   }
 
   Team& team() { return *team_; }

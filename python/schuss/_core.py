@@ -56,7 +56,8 @@ compiler: str = _core.compiler
 openmp_version: str = _core.openmp_version  # "" where the build has no OpenMP
 
 rules: Callable[[], dict[str, Rule]] = _core.rules
-step: Callable[[list[Group], list[list[Any]], int, int], None] = _core.step  # groups, grads, number, num_threads
+# The groups, their gradients, the number of the step, of threads, and what to note where when it is done.
+step: Callable[[list[Group], list[list[Any]], int, int, list[tuple[dict[str, Any], str, Any]]], None] = _core.step
 as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
 

@@ -37,7 +37,7 @@ def show_config() -> None:
         schuss ...
     """
     facts = config()
-    openmp = f"version {facts['openmp']}, {facts['openmp_runtime']}" if facts["openmp"] else "none, kernels are serial"
+    openmp = f"version {facts['openmp']}, {facts['openmp_runtime']}" if facts["openmp"] else "none"
     rows = {
         "schuss": f"{facts['schuss']} (Python {facts['python']}, NumPy {facts['numpy']}, built by {facts['compiler']})",
         "machine": f"{facts['processor']}, {facts['platform']}",
@@ -60,7 +60,7 @@ def _processor() -> str:
 
 
 def _openmp_runtime() -> str:
-    """The file name of the OpenMP runtime that the core is linked with, as far as the system tells."""
+    """The file names of the OpenMP runtimes in this process, as far as the system tells."""
     names = ("libgomp", "libomp", "libiomp")
     try:
         with open("/proc/self/maps") as lines:

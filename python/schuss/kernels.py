@@ -17,23 +17,73 @@ from typing import Any
 
 from schuss import _core, options, threads
 
-DOC = """One step of {name}, in place.
+DOC = """One step of {name}, in place, by the formula of `schuss.{cls}`.
 
-Source: {source}.
+`schuss.reference.{name}` is the same in NumPy, statement by statement. Source: {source}.
 
 Args:
-    theta: The parameters: an array of float32 or float64, or a list of such, updated in place.
-    g: The gradient, of the same shape and dtype, or a list; only read.
-    {states}: The state, of the same shape and dtype, or a list; updated in place.
-    step: The number of this step, from 1, where the rule counts them.
-    num_threads: At least 1; by default what `schuss.get_num_threads()` says.
-    options: The hyperparameters, as in the optimizer class.
+    theta: The parameters: an array of float32 or float64 of any shape, or a list of such. Updated in place.
+    g: The gradient, of the same shape and dtype, or a list. Only read.
+{states}{options}
+    num_threads: At least 1; by default what `schuss.get_num_threads()` says. The result does not depend on it.
 
 Raises:
     TypeError: An array has another dtype, or an argument another type.
     ValueError: A hyperparameter is out of its range, or an array is read-only, not contiguous, of another shape, or
         overlaps another one. Nothing has been modified then.
+
+Example:
+    >>> import numpy as np
+    >>> from schuss import kernels
+    >>> theta, g{names} = {values}
+    >>> kernels.{name}(theta, g{names}{counted})
+    >>> bool((theta < 1).all())
+    True
 """
+
+CLASSES = {
+    "sgd": "SGD",
+    "momentum": "Momentum",
+    "nesterov": "Nesterov",
+    "delta_bar_delta": "DeltaBarDelta",
+    "adagrad": "AdaGrad",
+    "rmsprop": "RMSProp",
+    "adadelta": "AdaDelta",
+    "adam": "Adam",
+    "adamw": "AdamW",
+}
+
+
+def describe(name: str, rule: _core.Rule) -> str:
+    """The docstring of a kernel, from what the registry says of its rule."""
+    states = [
+        f"    {state}: State, like theta, updated in place. Starts at {starts_at or 'zero'}."
+        + (f" None without {needed_by}." if needed_by else "")
+        for state, needed_by, starts_at in rule["states"]
+    ]
+    if rule["counts_steps"]:
+        states.append("    step: The number of this step, an integer from 1.")
+    described = [f"    {option}: {_range(option)}, default {default}." for option, default in rule["options"].items()]
+    always = [(state, starts_at) for state, needed_by, starts_at in rule["states"] if not needed_by]
+    return DOC.format(
+        name=name,
+        cls=CLASSES[name],
+        source=rule["source"],
+        states="".join(f"{line}\n" for line in states),
+        options="\n".join(described),
+        names="".join(f", {state}" for state, _ in always),
+        values=", ".join(["np.ones(3)"] * 2 + ["np.full(3, 0.01)" if start else "np.zeros(3)" for _, start in always]),
+        counted=", step=1" if rule["counts_steps"] else "",
+    )
+
+
+def _range(option: str) -> str:
+    if option == "convention":
+        return "'book' or 'torch' (whose formula; the defaults are the book's in both)"
+    if option == "look_ahead":
+        return f"In {options.RANGES[option]}, how far theta looks ahead after the step; None for momentum"
+    kind = "A pair in" if option == "betas" else "In"
+    return f"{kind} {options.RANGES[option]}" if option in options.RANGES else "True or False"
 
 
 class Kernel:
@@ -43,7 +93,7 @@ class Kernel:
         self.name, self._rule = name, rule
         self._states = {state: needed_by for state, needed_by, _ in rule["states"]}
         self.__name__ = self.__qualname__ = name
-        self.__doc__ = DOC.format(name=name, source=rule["source"], states=", ".join(self._states) or "(no states)")
+        self.__doc__ = describe(name, rule)
         self.__signature__ = self._make_signature()
 
     def __repr__(self) -> str:
@@ -68,16 +118,16 @@ class Kernel:
         values = bound.arguments
         arrays = {name: values.pop(name) for name in ("theta", "g", *self._states)}
         num_threads, step = values.pop("num_threads"), values.pop("step", 1)
-        options.check(values)
+        values = options.check(values)
         for state, needed_by in self._states.items():
             if arrays[state] is None and (not needed_by or values[needed_by]):
                 raise ValueError(f"{state} is None, expected the state that {needed_by or self.name} needs")
-        if not isinstance(step, int) or step < 1:
-            raise ValueError(f"step must be an integer of at least 1, got {step!r}")
+        step = threads.check_count("step", step)
         labels, lists = _as_lists(arrays)
         g = lists.pop("g")
         group = (self.name, values, tuple(lists.values()), tuple(arrays), labels)
-        _core.step([group], [g or []], step, 0 if num_threads is None else threads.check_num_threads(num_threads))
+        count = 0 if num_threads is None else threads.check_num_threads(num_threads)
+        _core.step([group], [g or []], step, count, [])
 
 
 def _as_lists(arrays: dict[str, Any]) -> tuple[list[str], dict[str, list[Any] | None]]:
@@ -88,10 +138,11 @@ def _as_lists(arrays: dict[str, Any]) -> tuple[list[str], dict[str, list[Any] | 
     for name, array in arrays.items():
         if array is not None and not isinstance(array, (list, tuple)):
             raise TypeError(f"{name} is {type(array).__name__}, expected a list like theta")
-        lists[name] = None if array is None else list(array)
-        if array is not None and len(array) != len(arrays["theta"]):
-            raise ValueError(f"{name} has {len(array)} arrays, expected {len(arrays['theta'])} like theta")
-    return [f"[{i}]" for i in range(len(arrays["theta"]))], lists
+        copied = lists[name] = None if array is None else list(array)
+        count = len(lists["theta"] or [])
+        if copied is not None and len(copied) != count:
+            raise ValueError(f"{name} has {len(copied)} arrays, expected {count} like theta")
+    return [f"[{i}]" for i in range(count)], lists
 
 
 _KERNELS = {name: Kernel(name, rule) for name, rule in _core.rules().items()}

@@ -1,8 +1,11 @@
 """The hyperparameters: which values each may take, and which defaults depend on the convention."""
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, Literal
+
+import numpy as np
 
 Convention = Literal["book", "torch"]
 
@@ -61,28 +64,56 @@ SWITCHES = ("nesterov", "centered", "maximize", "decoupled_weight_decay")
 TORCH_ONLY = ("dampening", "lr_decay")
 
 
-def check(options: dict[str, Any]) -> None:
-    """Raise TypeError or ValueError, naming the option and its value, unless every option is in its range."""
-    for name, value in options.items():
-        if name == "betas":
-            if not isinstance(value, (tuple, list)) or len(value) != 2:
-                raise TypeError(f"betas must be a pair of numbers, got {value!r}")
-            for i, beta in enumerate(value):
-                _check_number(f"betas[{i}]", beta, RANGES["betas"])
-        elif name in RANGES:
-            _check_number(name, value, RANGES[name])
-        elif name in SWITCHES and not isinstance(value, bool):
-            raise TypeError(f"{name} must be True or False, got {value!r}")
-        elif name == "convention" and value not in ("book", "torch"):
-            raise ValueError(f"convention must be 'book' or 'torch', got {value!r}")
-    if options.get("convention") == "book":
-        for name in TORCH_ONLY:
-            if options.get(name):
-                raise ValueError(f"{name}={options[name]!r} belongs to convention='torch', the book has none")
+def check(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as plain numbers, booleans and pairs; schedules stay as they are.
+
+    Raises TypeError or ValueError, naming the option and its value, if one is out of its range or if they do not go
+    together.
+    """
+    checked = {name: value if callable(value) else _plain(name, value) for name, value in options.items()}
+    _check_together(checked)
+    return checked
 
 
-def _check_number(name: str, value: Any, allowed: Interval) -> None:
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or getattr(value, "ndim", None):
+def _plain(name: str, value: Any) -> Any:
+    if name == "betas":
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise TypeError(f"betas must be a pair of numbers, got {value!r}")
+        return tuple(_number(f"betas[{i}]", beta, RANGES["betas"]) for i, beta in enumerate(value))
+    if name in RANGES:
+        return None if name == "look_ahead" and value is None else _number(name, value, RANGES[name])
+    if name in SWITCHES and not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    if name == "convention" and value not in ("book", "torch"):
+        raise ValueError(f"convention must be 'book' or 'torch', got {value!r}")
+    return bool(value) if name in SWITCHES else value
+
+
+def _number(name: str, value: Any, allowed: Interval) -> float:
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()  # the number in a scalar array or tensor
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number in {allowed}, got {value!r}")
-    if float(value) not in allowed:
+    try:
+        plain = float(value)
+    except OverflowError:
+        plain = math.inf
+    if plain not in allowed:
         raise ValueError(f"{name} must be in {allowed}, got {value!r}")
+    return plain
+
+
+def _check_together(options: dict[str, Any]) -> None:
+    torch = options.get("convention") == "torch"
+    for name in TORCH_ONLY:
+        if options.get(name) and not torch:
+            raise ValueError(f"{name}={options[name]!r} belongs to convention='torch', the book has none")
+    if torch and "kappa" in options:
+        raise ValueError("convention='torch' has no delta-bar-delta, expected convention='book'")
+    if options.get("nesterov"):
+        if not options["momentum"]:
+            raise ValueError(f"nesterov=True needs a momentum in (0, 1), got momentum={options['momentum']!r}")
+        if options.get("dampening"):
+            raise ValueError(f"nesterov=True goes with dampening=0 only, got dampening={options['dampening']!r}")
+        if torch and "rho" in options:
+            raise ValueError("nesterov=True is not in torch's RMSprop, expected convention='book' with it")

@@ -1,8 +1,12 @@
 """How many threads the kernels use, and why."""
 
 import math
+import operator
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from schuss import _core
 
@@ -16,26 +20,33 @@ def usable_cpus() -> tuple[int, str]:
     return cpus, f"{cpus} CPUs are usable by this process"
 
 
-def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """The quota of this process's control group in whole CPUs, at least 1; None where there is no limit."""
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int | None:
+    """The quota of this process's control group and of those above it, in whole CPUs; None where there is no limit."""
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        paths = [line.split(":", 2)[2].strip("/") for line in membership.read_text().splitlines()]
+    except (OSError, IndexError):
+        paths = [""]
+    groups = {Path(path, *[".."] * up) for path in paths for up in range(len(Path(path).parts) + 1)}
+    quotas = [_quota(root / group) for group in groups] + [_quota(root / "cpu" / group) for group in groups]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota(group: Path) -> int | None:
+    """The quota of one control group, of version 2 or 1, in whole CPUs, at least 1."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
+        return None if quota == "max" or int(quota) <= 0 else max(1, math.ceil(int(quota) / int(period)))
     except (OSError, ValueError):
-        try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
-            period = (root / "cpu/cpu.cfs_period_us").read_text()
-        except OSError:
-            return None
-    if quota == "max" or int(quota) <= 0:
         return None
-    return max(1, math.ceil(int(quota) / int(period)))
 
 
 def _default() -> tuple[int, str]:
     cpus, reason = usable_cpus()
-    if not _core.openmp_version:
-        return 1, "this build has no OpenMP"
-    limit = _core.openmp_limit()
+    limit = _core.openmp_limit() if _core.openmp_version else cpus
     if limit < cpus:
         asked = os.environ.get("OMP_NUM_THREADS")
         return limit, f"OMP_NUM_THREADS={asked}" if asked else "the limit of the OpenMP runtime"
@@ -89,11 +100,16 @@ def reason() -> str:
 
 def check_num_threads(n: int) -> int:
     """`n` itself, if it is a number of threads; raises otherwise."""
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"num_threads must be an integer of at least 1, got {n!r}")
-    if n < 1:
-        raise ValueError(f"num_threads must be an integer of at least 1, got {n!r}")
-    return int(n)
+    return check_count("num_threads", n)
+
+
+def check_count(name: str, n: Any) -> int:
+    """`n` itself, if it is an integer of at least 1 and not absurdly large; raises otherwise."""
+    if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__"):
+        raise TypeError(f"{name} must be an integer of at least 1, got {n!r}")
+    if not 1 <= operator.index(n) < 2**31:
+        raise ValueError(f"{name} must be an integer of at least 1 and less than 2**31, got {n!r}")
+    return operator.index(n)
 
 
 def reset() -> None:

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "schuss/block.hpp"
 #include "schuss/rule.hpp"
 
@@ -10,7 +12,7 @@ namespace schuss {
 struct Nesterov {
   double lr = 0.01;
   double momentum = 0.9;
-  double look_ahead = 0.9;
+  std::optional<double> look_ahead;  // momentum, unless given
   Convention convention = Convention::book;
 
   static constexpr auto name = "nesterov";
@@ -27,7 +29,7 @@ struct Nesterov {
   void operator()(B& theta, const B& g, B& v) const {
     if (convention == Convention::book) {
       v = momentum * v - lr * g;
-      theta += look_ahead * v - lr * g;
+      theta += look_ahead.value_or(momentum) * v - lr * g;
     } else {
       v = momentum * v + g;
       if (first) v = g;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "schuss/block.hpp"
 #include "schuss/rule.hpp"
 
@@ -12,7 +14,7 @@ struct RMSProp {
   double rho = 0.9;
   double eps = 1e-6;
   double momentum = 0;
-  double look_ahead = 0;
+  std::optional<double> look_ahead;  // momentum, unless given
   bool nesterov = false;
   bool centered = false;
   Convention convention = Convention::book;
@@ -42,7 +44,7 @@ struct RMSProp {
       const B step = lr * g / sqrt(eps + variance);
       v = momentum * v - step;
       if (nesterov) {
-        theta += look_ahead * v - step;
+        theta += look_ahead.value_or(momentum) * v - step;
       } else {
         theta += v;
       }

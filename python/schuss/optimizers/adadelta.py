@@ -3,6 +3,7 @@
 from typing import Any
 
 from schuss.optimizers.base import Optimizer
+from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Default, Schedule
 
 
@@ -30,7 +31,7 @@ class AdaDelta(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float | Schedule = 1.0,
         *,
         rho: float = Default(0.95, torch=0.9),

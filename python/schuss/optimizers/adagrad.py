@@ -3,6 +3,7 @@
 from typing import Any
 
 from schuss.optimizers.base import Optimizer
+from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Default, Schedule
 
 
@@ -16,7 +17,7 @@ class AdaGrad(Optimizer):
 
     Args:
         params: What to optimize; see below.
-        lr: The learning rate ε in [0, ∞), or a function of the number of steps taken so far.
+        lr: The learning rate ε in [0, ∞), default 0.01, or a function of the number of steps taken so far.
         eps: δ in [0, ∞), default 1e-7 (torch: 1e-10).
         lr_decay: In [0, ∞), default 0, in torch's convention only.
 
@@ -30,7 +31,7 @@ class AdaGrad(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float | Schedule = 0.01,
         *,
         eps: float = Default(1e-7, torch=1e-10),

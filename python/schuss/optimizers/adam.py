@@ -3,6 +3,7 @@
 from typing import Any
 
 from schuss.optimizers.base import Optimizer
+from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Default, Schedule
 
 
@@ -32,7 +33,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float | Schedule = 0.001,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -83,7 +84,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float | Schedule = 0.001,
         *,
         betas: tuple[float, float] = (0.9, 0.999),

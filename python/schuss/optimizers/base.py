@@ -1,14 +1,14 @@
 """What all optimizers share: parameters in lists, dicts or groups, the step, saving and loading."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _core, options, threads
-from schuss.optimizers.layout import Layout, are_groups, kind
+from schuss.optimizers.layout import Arrays, Layout, are_groups, kind
 
 Array = NDArray[Any]
 
@@ -24,12 +24,14 @@ Args of every optimizer:
         memory by `__dlpack__` will do.
     convention: `"book"` (default) or `"torch"`: whose formula and whose defaults to follow.
     weight_decay: λ in [0, ∞), default 0. Adds λθ to the gradient.
-    decoupled_weight_decay: Multiply θ by 1 - lr·λ before the step, and leave the gradient alone.
+    decoupled_weight_decay: Multiply what `params` hold (with the book's Nesterov momentum the look-ahead point) by
+        1 - lr·λ before the step, and leave the gradient alone.
     maximize: Ascend instead of descending.
     num_threads: At least 1; by default what `schuss.get_num_threads()` says. Results do not depend on it.
 
 `lr` may be a function of the number of steps taken so far, and so may `momentum` where there is one. Hyperparameters
-may be changed between steps through `groups`.
+may be changed between steps through `groups`. The arrays stay the same ones from construction on: give a parameter
+new values by `params["w"][...] = values`. Another array in its place is refused.
 
 Raises:
     TypeError: An array has another dtype, or an argument another type.
@@ -48,11 +50,13 @@ class Optimizer:
     """
 
     schedulable: ClassVar[tuple[str, ...]] = ("lr",)
+    fixed: ClassVar[tuple[str, ...]] = ()  # hyperparameters that matter at construction only
 
     def __init_subclass__(cls) -> None:
-        cls.__doc__ = inspect.cleandoc(cls.__doc__ or "") + "\n" + COMMON
+        if cls.__module__.startswith("schuss."):
+            cls.__doc__ = inspect.cleandoc(cls.__doc__ or "") + "\n" + COMMON
 
-    def __init__(self, params: Any, num_threads: int | None, **hyper: Any) -> None:
+    def __init__(self, params: Arrays, num_threads: int | None, **hyper: Any) -> None:
         convention = hyper.get("convention", "book")
         defaults = {
             name: value.under(convention) if isinstance(value, options.Default) else value
@@ -64,7 +68,10 @@ class Optimizer:
         self.groups: list[dict[str, Any]] = []
         self._in_groups = are_groups(params)
         for index, group in enumerate(params if self._in_groups else [{"params": params}]):
-            self._add_group(index, group, defaults)
+            try:
+                self._add_group(index, group, defaults)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"params[{index}]: {error}" if self._in_groups else str(error)) from None
         self._built = [dict(group) for group in self.groups]
         self._rules = [self._rule(group) for group in self.groups]
         self._states = [self._new_states(index, views) for index, views in enumerate(self._arrays())]
@@ -77,22 +84,21 @@ class Optimizer:
     def _add_group(self, index: int, group: Mapping[str, Any], defaults: dict[str, Any]) -> None:
         unknown = [name for name in group if name != "params" and name not in defaults]
         if unknown:
-            raise TypeError(f"params[{index}] has the unknown option {unknown[0]!r}, expected {', '.join(defaults)}")
+            raise TypeError(f"unknown option {unknown[0]!r}, expected {', '.join(defaults)}")
         if "convention" in group and group["convention"] != defaults["convention"]:
-            raise ValueError(f"params[{index}] has convention={group['convention']!r}, expected one for all groups")
+            raise ValueError(f"convention is {group['convention']!r}, expected one for all groups")
         where, prefix = (f"[{index}]", f"{index}.") if self._in_groups else ("", "")
         layout = Layout(group["params"], where, prefix)
         values = {**defaults, **{name: value for name, value in group.items() if name != "params"}}
-        self._check_group(values)
         self._layouts.append(layout)
-        self.groups.append({"params": group["params"], **values})
+        self.groups.append({"params": layout.source, **self._checked(values)})
 
-    def _check_group(self, values: dict[str, Any]) -> None:
-        """Raise unless the hyperparameters of a group are in their ranges and go together."""
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Hyperparameters as plain numbers; raises unless they are in their ranges and go together."""
         for name, value in values.items():
             if callable(value) and name not in self.schedulable:
                 raise TypeError(f"{name} must be a number, got {value!r}; schedules are for {self.schedulable}")
-        options.check({name: value for name, value in values.items() if not callable(value)})
+        return options.check(values)
 
     def _arrays(self) -> list[list[Array]]:
         """Views on the parameters, by group; raises unless every one can be updated in place."""
@@ -136,9 +142,9 @@ class Optimizer:
         """
         by_group = self._by_group(grads)
         plan = [self._plan(index) for index in range(len(self.groups))]
-        _core.step(plan, by_group, self.steps + 1, self.num_threads or 0)
-        self.steps += 1
-        self._after_step()
+        number = self.steps + 1
+        notes = [(self.__dict__, "steps", number), *self._notes()]
+        _core.step(plan, by_group, number, self.num_threads or 0, notes)
 
     def _by_group(self, grads: Any) -> list[list[Any]]:
         if not self._in_groups:
@@ -152,30 +158,32 @@ class Optimizer:
     def _plan(self, index: int) -> _core.Group:
         """What the core is to do with a group; made anew only if a hyperparameter has changed."""
         group = self.groups[index]
+        self._layouts[index].check_source()
+        if group.get("params") is not self._layouts[index].source:
+            raise ValueError(f"groups[{index}]['params'] is not what it was at construction: it cannot be replaced")
         if group != self._planned[index] or self._scheduled[index]:
-            hyper = self._hyper(index)
-            options.check(hyper)
             self._check_unchanged(index)
-            self._plans[index] = (self._rules[index], hyper, *self._plans[index][2:])
+            self._plans[index] = (self._rules[index], self._hyper(index), *self._plans[index][2:])
             self._planned[index] = dict(group)
         return self._plans[index]
 
     def _hyper(self, index: int) -> dict[str, Any]:
         """The hyperparameters of a group as numbers, for the step to come."""
-        self._scheduled[index] = False
-        hyper = {}
-        for name, value in self.groups[index].items():
-            if callable(value):
-                self._scheduled[index] = True
-                value = value(self.steps)
-            if name != "params":
-                hyper[name] = value
-        return hyper
+        group = self.groups[index]
+        values = self._checked({name: value for name, value in group.items() if name != "params"})
+        group.update(values)
+        self._scheduled[index] = any(map(callable, values.values()))
+        now = {name: value(self.steps) if callable(value) else value for name, value in values.items()}
+        return options.check(now) if self._scheduled[index] else now
 
     def _check_unchanged(self, index: int) -> None:
-        """Raise if a group's options have changed in a way for which its states are not made."""
+        """Raise if a group has been changed in a way for which its states are not made."""
         now, built = self.groups[index], self._built[index]
-        names = [name for name in FIXED if now.get(name) != built.get(name)]
+        odd = now.keys() ^ self._expected(index)
+        if odd:
+            name = min(odd)
+            raise ValueError(f"groups[{index}] {'has the unknown' if name in now else 'lacks the'} option {name!r}")
+        names = [name for name in (*FIXED, *self.fixed) if now.get(name) != built.get(name)]
         if now.get("momentum") and not built["momentum"]:
             names.append("momentum")
         if names:
@@ -184,16 +192,21 @@ class Optimizer:
                 f"expected {built[names[0]]!r}: the state was made for it at construction"
             )
 
-    def _after_step(self) -> None:
-        """What a class remembers of the step just taken."""
+    def _expected(self, index: int) -> set[str]:
+        """The keys a group has."""
+        return set(self._built[index])
+
+    def _notes(self) -> list[tuple[dict[str, Any], str, Any]]:
+        """What a class notes, as (dict, key, value), when a step has been taken."""
+        return []
 
     # ---- what it holds ----
 
     @property
     def state(self) -> dict[str, Any]:
         """The state arrays by the rule's name for them, each in the form of `params`."""
-        names = list(dict.fromkeys(name for states in self._states for name, arrays in states.items() if arrays))
-        return {name: self._in_form([list(states.get(name) or []) for states in self._states]) for name in names}
+        names = dict.fromkeys(name for states in self._states for name, arrays in states.items() if arrays is not None)
+        return {name: self._in_form([states.get(name) for states in self._states]) for name in names}
 
     def theta(self) -> Any:
         """Copies of the parameters θ themselves, in the form of `params`.
@@ -203,10 +216,11 @@ class Optimizer:
         """
         return self._in_form([[np.array(p) for p in params] for params in self._arrays()])
 
-    def _in_form(self, by_group: list[list[Any]]) -> Any:
-        """Arrays by group, in the form of `params`."""
+    def _in_form(self, by_group: Sequence[list[Any] | None]) -> Any:
+        """Arrays by group, in the form of `params`, with None for a group that has none."""
         restored = [
-            layout.restore(arrays) if arrays else None for layout, arrays in zip(self._layouts, by_group, strict=True)
+            None if arrays is None else layout.restore(list(arrays))
+            for layout, arrays in zip(self._layouts, by_group, strict=True)
         ]
         return restored if self._in_groups else restored[0]
 
@@ -244,25 +258,36 @@ class Optimizer:
             ValueError: The snapshot is of another optimizer or other parameters, or has a schedule where this
                 optimizer has a number. Nothing has been modified then.
         """
+        for name in ("optimizer", "steps", "groups", "state"):
+            if name not in state:
+                raise ValueError(f"state lacks {name!r}, expected what state_dict() gives")
         if state["optimizer"] != type(self).__name__:
             raise ValueError(f"state['optimizer'] is {state['optimizer']!r}, expected {type(self).__name__!r}")
+        if isinstance(state["steps"], bool) or not isinstance(state["steps"], int) or state["steps"] < 0:
+            raise ValueError(f"state['steps'] is {state['steps']!r}, expected an integer of at least 0")
         if len(state["groups"]) != len(self.groups):
             raise ValueError(f"state['groups'] has {len(state['groups'])} entries, expected {len(self.groups)}")
         loaded = [self._loaded_group(index, group) for index, group in enumerate(state["groups"])]
-        own, arrays = self._named_states(), state["state"]
+        own = self._named_states()
+        self._check_arrays(own, state["state"])
+        for name, array in own.items():
+            array[...] = state["state"][name]
+        for group, values in zip(self.groups, loaded, strict=True):
+            group.update(values)
+        self.steps = state["steps"]
+
+    def _check_arrays(self, own: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:
         if own.keys() != arrays.keys():
             name = min(own.keys() ^ arrays.keys())
             raise ValueError(f"state['state'] {'lacks' if name in own else 'has the unexpected'} array {name!r}")
         for name, array in own.items():
+            where = f"state['state'][{name!r}]"
+            if not isinstance(arrays[name], np.ndarray):
+                raise TypeError(f"{where} is {kind(arrays[name])}, expected a NumPy array")
             if arrays[name].dtype != array.dtype:
-                raise TypeError(f"state['state'][{name!r}] has dtype {arrays[name].dtype}, expected {array.dtype}")
+                raise TypeError(f"{where} has dtype {arrays[name].dtype}, expected {array.dtype}")
             if arrays[name].shape != array.shape:
-                raise ValueError(f"state['state'][{name!r}] has shape {arrays[name].shape}, expected {array.shape}")
-        for name, array in own.items():
-            array[...] = arrays[name]
-        for group, values in zip(self.groups, loaded, strict=True):
-            group.update(values)
-        self.steps = int(state["steps"])
+                raise ValueError(f"{where} has shape {arrays[name].shape}, expected {array.shape}")
 
     def _loaded_group(self, index: int, saved: Mapping[str, Any]) -> dict[str, Any]:
         """The hyperparameters that a group has after loading; raises if they do not suit this optimizer."""
@@ -276,6 +301,5 @@ class Optimizer:
                 raise ValueError(f"{where}[{name!r}] was a schedule when it was saved, expected it to be one here too")
             if name in FIXED and value != group[name]:
                 raise ValueError(f"{where}[{name!r}] is {value!r}, expected {group[name]!r}")
-            values[name] = group[name] if value is None else tuple(value) if name == "betas" else value
-        self._check_group(values)
-        return values
+            values[name] = group[name] if value is None else value
+        return self._checked(values)

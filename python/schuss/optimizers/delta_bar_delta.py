@@ -3,6 +3,7 @@
 from typing import Any
 
 from schuss.optimizers.base import Optimizer
+from schuss.optimizers.layout import Arrays
 from schuss.options import Convention
 
 
@@ -33,10 +34,11 @@ class DeltaBarDelta(Optimizer):
     """
 
     schedulable = ()
+    fixed = ("lr",)
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float,
         *,
         kappa: float,
@@ -60,11 +62,6 @@ class DeltaBarDelta(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
         )
-
-    def _check_group(self, values: dict[str, Any]) -> None:
-        super()._check_group(values)
-        if values["convention"] == "torch":
-            raise ValueError("convention='torch' has no delta-bar-delta, expected convention='book'")
 
     def _rule(self, group: dict[str, Any]) -> str:
         return "delta_bar_delta"

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from schuss import options
 from schuss.optimizers.base import Optimizer
+from schuss.optimizers.layout import Arrays
 
 
 class LookAhead(Optimizer):
@@ -16,29 +18,29 @@ class LookAhead(Optimizer):
 
     schedulable = ("lr", "momentum")
 
-    def __init__(self, params: Any, num_threads: int | None, **hyper: Any) -> None:
+    def __init__(self, params: Arrays, num_threads: int | None, **hyper: Any) -> None:
         super().__init__(params, num_threads, **hyper)
         for group in self.groups:
             if group["nesterov"] and group["convention"] == "book":
-                group["look_ahead"] = _at(group["momentum"], 0)
+                group["look_ahead"] = options.check({"look_ahead": _at(group["momentum"], 0)})["look_ahead"]
 
-    def _check_group(self, values: dict[str, Any]) -> None:
-        super()._check_group(values)
-        if values["nesterov"] and not values["momentum"]:
-            raise ValueError(f"nesterov=True needs a momentum in (0, 1), got momentum={values['momentum']!r}")
-        if values["nesterov"] and values.get("dampening"):
-            raise ValueError(f"nesterov=True goes with dampening=0 only, got dampening={values['dampening']!r}")
+    def _expected(self, index: int) -> set[str]:
+        book = self.groups[index].get("convention") == "book"
+        return super()._expected(index) | ({"look_ahead"} if self._built[index]["nesterov"] and book else set())
 
     def _hyper(self, index: int) -> dict[str, Any]:
         hyper, group = super()._hyper(index), self.groups[index]
         if "look_ahead" not in group:
             return hyper
-        return {**hyper, "momentum": group["look_ahead"], "look_ahead": _at(group["momentum"], self.steps + 1)}
+        after = _at(group["momentum"], self.steps + 1)
+        return options.check({**hyper, "momentum": group["look_ahead"], "look_ahead": after})
 
-    def _after_step(self) -> None:
-        for group, plan in zip(self.groups, self._plans, strict=True):
-            if "look_ahead" in group:
-                group["look_ahead"] = plan[1]["look_ahead"]
+    def _notes(self) -> list[tuple[dict[str, Any], str, Any]]:
+        return [
+            (group, "look_ahead", plan[1]["look_ahead"])
+            for group, plan in zip(self.groups, self._plans, strict=True)
+            if "look_ahead" in group
+        ]
 
     def theta(self) -> Any:  # noqa: D102, inherits its docstring
         thetas = self._arrays()

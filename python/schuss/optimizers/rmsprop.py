@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schuss.optimizers.layout import Arrays
 from schuss.optimizers.look_ahead import LookAhead
 from schuss.options import Convention, Default, Schedule
 
@@ -36,7 +37,7 @@ class RMSProp(LookAhead):
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float | Schedule = Default(0.001, torch=0.01),
         *,
         rho: float = Default(0.9, torch=0.99),
@@ -64,11 +65,6 @@ class RMSProp(LookAhead):
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
         )
-
-    def _check_group(self, values: dict[str, Any]) -> None:
-        super()._check_group(values)
-        if values["nesterov"] and values["convention"] == "torch":
-            raise ValueError("nesterov=True is not in torch's RMSprop, expected convention='book' with it")
 
     def _rule(self, group: dict[str, Any]) -> str:
         return "rmsprop"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schuss.optimizers.layout import Arrays
 from schuss.optimizers.look_ahead import LookAhead
 from schuss.options import Convention, Schedule
 
@@ -38,7 +39,7 @@ class SGD(LookAhead):
 
     def __init__(
         self,
-        params: Any,
+        params: Arrays,
         lr: float | Schedule,
         *,
         momentum: float | Schedule = 0.0,
@@ -90,7 +91,9 @@ class Momentum(SGD):
         array([0.9, 1.8])
     """
 
-    def __init__(self, params: Any, lr: float | Schedule, *, momentum: float | Schedule = 0.9, **options: Any) -> None:
+    def __init__(
+        self, params: Arrays, lr: float | Schedule, *, momentum: float | Schedule = 0.9, **options: Any
+    ) -> None:
         super().__init__(params, lr, momentum=momentum, **options)
 
 
@@ -117,5 +120,7 @@ class Nesterov(SGD):
         (array([0.85, 1.7 ]), [array([0.9, 1.8])])
     """
 
-    def __init__(self, params: Any, lr: float | Schedule, *, momentum: float | Schedule = 0.9, **options: Any) -> None:
+    def __init__(
+        self, params: Arrays, lr: float | Schedule, *, momentum: float | Schedule = 0.9, **options: Any
+    ) -> None:
         super().__init__(params, lr, momentum=momentum, nesterov=True, **options)

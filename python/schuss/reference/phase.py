@@ -27,7 +27,9 @@ def phase(*, decoupled_weight_decay: bool = False) -> Callable[[Callable[..., No
             maximize: bool = False,
             **options: Any,
         ) -> None:
-            lr = options.get("lr", lr_default)
+            # NumPy's own scalars would lift float32 arrays to float64.
+            options = {name: float(x) if isinstance(x, np.floating) else x for name, x in options.items()}
+            lr, weight_decay = options.get("lr", lr_default), float(weight_decay)
             if maximize:
                 g = -g
             if weight_decay != 0 and decoupled_weight_decay:

@@ -43,17 +43,19 @@ def nesterov(
     step: int,
     lr: float = 0.01,
     momentum: float = 0.9,
-    look_ahead: float = 0.9,
+    look_ahead: float | None = None,
     convention: str = "book",
 ) -> None:
     """Nesterov momentum: Nesterov 1983, Sutskever et al. 2013; Deep Learning, algorithm 8.3.
 
     In the book's convention `theta` is the look-ahead point θ + αv at which the gradient is taken. From θ + αv, where
     this step's gradient was taken, to (θ + v′) + α′v′, where the next one will be, it is α′v′ + (v′ − αv) = α′v′ − εg.
+    `look_ahead` is α′, by default α.
     """
+    alpha_next = momentum if look_ahead is None else look_ahead
     if convention == "book":
         v[...] = momentum * v - lr * g
-        theta += look_ahead * v - lr * g
+        theta += alpha_next * v - lr * g
     else:
         v[...] = g if step == 1 else momentum * v + g
         theta -= lr * (g + momentum * v)
@@ -109,15 +111,16 @@ def rmsprop(
     rho: float = 0.9,
     eps: float = 1e-6,
     momentum: float = 0.0,
-    look_ahead: float = 0.0,
+    look_ahead: float | None = None,
     nesterov: bool = False,
     centered: bool = False,
     convention: str = "book",
 ) -> None:
     """RMSProp: Hinton 2012, Graves 2013 (centered); Deep Learning, algorithms 8.5 and 8.6.
 
-    Without momentum `v` may be None, without centering `g_bar`.
+    Without momentum `v` may be None, without centering `g_bar`. With Nesterov momentum see `nesterov`.
     """
+    alpha_next = momentum if look_ahead is None else look_ahead
     r[...] = rho * r + (1 - rho) * np.square(g)
     variance = r
     if centered:
@@ -129,7 +132,7 @@ def rmsprop(
     if convention == "book":
         step = lr * g / np.sqrt(eps + variance)
         v[...] = momentum * v - step
-        theta += look_ahead * v - step if nesterov else v
+        theta += alpha_next * v - step if nesterov else v
     else:
         v[...] = momentum * v + g / (np.sqrt(variance) + eps)
         theta -= lr * v
