@@ -99,7 +99,7 @@ class Team {
     if (!alone) return false;
     Job job{[](const void* t, Index i) { (*static_cast<const Task*>(t))(i); }, &task, tasks, {}};
     std::fegetenv(&job.environment);
-    helpers = std::min<int>(helpers, kHelpersPerProcessor * std::max(1u, std::thread::hardware_concurrency()));
+    helpers = std::min(helpers, most_helpers_);
     hire(helpers);
     open(job, helpers);
     job.work(false);
@@ -108,6 +108,7 @@ class Team {
   }
 
   void hire(int helpers) {
+    if (hired_ >= helpers) return;
     const NoSignals inherited_by_helpers;
     try {
       for (; hired_ < helpers; ++hired_) std::thread(&Team::help, this, hired_).detach();
@@ -164,6 +165,9 @@ class Team {
           if (round_.load(std::memory_order_acquire) != round) return;
     round_.wait(round, std::memory_order_acquire);
   }
+
+  // Asked for once: the answer takes longer than a small step.
+  const int most_helpers_ = kHelpersPerProcessor * static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 
   std::mutex busy_;                      // held by the caller that has the team
   int hired_ = 0;                        // how many helpers there are
