@@ -296,6 +296,20 @@ def test_there_are_no_other_kernels():
         kernels.adamax  # noqa: B018
 
 
+class LongList(list):
+    """A list that claims to hold more than it does."""
+
+    def __len__(self):
+        return 500
+
+
+def test_lists_that_lie_about_their_length_are_read_no_further_than_they_reach():
+    theta = np.ones(3)
+    kernels.sgd(LongList([theta]), LongList([np.ones(3)]), lr=0.5)
+    schuss.SGD([theta], lr=0.5).step(LongList([np.ones(3)]))
+    assert np.array_equal(theta, np.zeros(3))
+
+
 class Exported:
     """An array that offers its memory by DLPack only."""
 
@@ -307,6 +321,11 @@ class Exported:
 
     def __dlpack_device__(self):
         return self.array.__dlpack_device__()
+
+
+def test_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match=r"params\[0\] is a masked array, expected one without a mask"):
+        schuss.SGD([np.ma.array(np.ones(3), mask=[0, 1, 0])], lr=0.1)
 
 
 def test_dlpack_arrays_are_written_in_place_and_read_only_ones_refused():

@@ -43,10 +43,4 @@ class Threads {
 
 inline Threads threads;
 
-// Runs work(k, count) once for each k = 0 … count − 1, on up to `count` threads.
-template <class Work>
-void parallel(int count, const Work& work) {
-  threads.team().run(count, count - 1, [&](Index k) { work(static_cast<int>(k), count); });
-}
-
 }  // namespace schuss

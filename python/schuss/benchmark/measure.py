@@ -19,23 +19,24 @@ class Effort:
         rounds: How often each contestant gets its turn.
         budget: A contestant that has taken this long in one case sits out the rest of its rounds, but for `least`.
         sample: What is timed in a turn: as many steps as take this long, and at least one.
-        settle: The sleep before each turn. Threads of the one before are still spinning on their cores: GCC's OpenMP
-            gives them up after some 10 ms.
-        warm: Untimed steps before each sample, at least one: they wake the threads and fill the caches.
+        settle: The sleep before each turn.
+        warm: Untimed steps before each sample, at least one: they wake the threads and fill the caches. Meanwhile the
+            threads of the turn before stop spinning, which takes GCC's OpenMP some 10 ms. A long sleep would not do:
+            virtual processors that fall idle are slow to come back.
         least: The rounds that everyone gets.
     """
 
     rounds: int = 15
     budget: float = 3.0
     sample: float = 5e-3
-    settle: float = 15e-3
-    warm: float = 1e-3
+    settle: float = 1e-3
+    warm: float = 20e-3
     least: int = 3
 
 
 FULL = Effort()
 
-QUICK = Effort(rounds=3, budget=0.2, sample=1e-3, settle=2e-3, warm=2e-4)
+QUICK = Effort(rounds=3, budget=0.2, sample=1e-3, settle=1e-3, warm=2e-4)
 
 
 def seconds(step: Callable[[], object], calls: int) -> float:
