@@ -17,9 +17,9 @@ from typing import Any
 
 from schuss import _core, options, threads
 
-DOC = """One step of {name}, in place, by the formula of `schuss.{cls}`.
+DOC = """One step of {name}, in place, by the formula that `schuss.reference.{name}` writes in NumPy.
 
-`schuss.reference.{name}` is the same in NumPy, statement by statement. Source: {source}.
+Source: {source}.
 
 Args:
     theta: The parameters: an array of float32 or float64 of any shape, or a list of such. Updated in place.
@@ -41,18 +41,6 @@ Example:
     True
 """
 
-CLASSES = {
-    "sgd": "SGD",
-    "momentum": "Momentum",
-    "nesterov": "Nesterov",
-    "delta_bar_delta": "DeltaBarDelta",
-    "adagrad": "AdaGrad",
-    "rmsprop": "RMSProp",
-    "adadelta": "AdaDelta",
-    "adam": "Adam",
-    "adamw": "AdamW",
-}
-
 
 def describe(name: str, rule: _core.Rule) -> str:
     """The docstring of a kernel, from what the registry says of its rule."""
@@ -67,7 +55,6 @@ def describe(name: str, rule: _core.Rule) -> str:
     always = [(state, starts_at) for state, needed_by, starts_at in rule["states"] if not needed_by]
     return DOC.format(
         name=name,
-        cls=CLASSES[name],
         source=rule["source"],
         states="".join(f"{line}\n" for line in states),
         options="\n".join(described),

@@ -12,6 +12,11 @@ Convention = Literal["book", "torch"]
 Schedule = Callable[[int], float]  # a hyperparameter as a function of the number of steps taken so far
 
 
+def at_step(value: Any, steps: int) -> Any:
+    """The value of a hyperparameter, which may be a schedule, after so many steps."""
+    return value(steps) if callable(value) else value
+
+
 class Default(float):
     """The book's default of a hyperparameter for which torch has another: `Default(1e-7, torch=1e-10)`."""
 

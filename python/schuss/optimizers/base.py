@@ -173,13 +173,13 @@ class Optimizer:
         values = self._checked({name: value for name, value in group.items() if name != "params"})
         group.update(values)
         self._scheduled[index] = any(map(callable, values.values()))
-        now = {name: value(self.steps) if callable(value) else value for name, value in values.items()}
+        now = {name: options.at_step(value, self.steps) for name, value in values.items()}
         return options.check(now) if self._scheduled[index] else now
 
     def _check_unchanged(self, index: int) -> None:
         """Raise if a group has been changed in a way for which its states are not made."""
         now, built = self.groups[index], self._built[index]
-        odd = now.keys() ^ self._expected(index)
+        odd = now.keys() ^ built.keys()
         if odd:
             name = min(odd)
             raise ValueError(f"groups[{index}] {'has the unknown' if name in now else 'lacks the'} option {name!r}")
@@ -191,10 +191,6 @@ class Optimizer:
                 f"groups[{index}][{names[0]!r}] is {now[names[0]]!r}, "
                 f"expected {built[names[0]]!r}: the state was made for it at construction"
             )
-
-    def _expected(self, index: int) -> set[str]:
-        """The keys a group has."""
-        return set(self._built[index])
 
     def _notes(self) -> list[tuple[dict[str, Any], str, Any]]:
         """What a class notes, as (dict, key, value), when a step has been taken."""

@@ -20,19 +20,17 @@ class LookAhead(Optimizer):
 
     def __init__(self, params: Arrays, num_threads: int | None, **hyper: Any) -> None:
         super().__init__(params, num_threads, **hyper)
-        for group in self.groups:
+        for group, built in zip(self.groups, self._built, strict=True):
             if group["nesterov"] and group["convention"] == "book":
-                group["look_ahead"] = options.check({"look_ahead": _at(group["momentum"], 0)})["look_ahead"]
-
-    def _expected(self, index: int) -> set[str]:
-        book = self.groups[index].get("convention") == "book"
-        return super()._expected(index) | ({"look_ahead"} if self._built[index]["nesterov"] and book else set())
+                first = options.at_step(group["momentum"], 0)
+                group.update(options.check({"look_ahead": first}))
+                built["look_ahead"] = group["look_ahead"]
 
     def _hyper(self, index: int) -> dict[str, Any]:
         hyper, group = super()._hyper(index), self.groups[index]
         if "look_ahead" not in group:
             return hyper
-        after = _at(group["momentum"], self.steps + 1)
+        after = options.at_step(group["momentum"], self.steps + 1)
         return options.check({**hyper, "momentum": group["look_ahead"], "look_ahead": after})
 
     def _notes(self) -> list[tuple[dict[str, Any], str, Any]]:
@@ -52,7 +50,3 @@ class LookAhead(Optimizer):
             else:
                 thetas[index] = [np.array(p) for p in thetas[index]]
         return self._in_form(thetas)
-
-
-def _at(momentum: Any, step: int) -> Any:
-    return momentum(step) if callable(momentum) else momentum
