@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from schuss import _core
-from schuss.benchmark import cases, compare, contestants, inplace, main, results, suite, targets, verify
+from schuss.benchmark import batch_norm, cases, compare, contestants, inplace, main, results, suite, targets, verify
 from schuss.benchmark.cases import LISTS, RECIPES, Case, Workload, single
 from schuss.benchmark.measure import Effort, measure, order
 from schuss.benchmark.results import Result, Run, Spread
@@ -404,3 +404,47 @@ def test_comparing_something_else_gets_one_line(text, tmp_path, capsys):
     file.write_text(text)
     assert main(["--compare", str(file), str(file)]) == 2
     assert capsys.readouterr().err.startswith(f"schuss bench: {file}: ")
+
+
+# ---- batch normalization ----
+
+
+@pytest.mark.parametrize("kind", batch_norm.KINDS)
+@pytest.mark.parametrize(("shape", "axis"), [((50, 7), -1), ((3, 5, 9, 4), 1), ((3, 9, 4, 5), -1)], ids=str)
+def test_the_contestants_of_batch_normalization_are_verified(kind, shape, axis):
+    found = batch_norm.measure_case(batch_norm.Case(kind, "tiny", shape, axis), batch_norm.PEERS, TINY)
+    assert not found.wrong
+    assert {"schuss", "numpy"} <= set(found.samples)
+    assert ("ceiling" in found.samples) == (kind != "forward+residual+relu")
+
+
+def test_a_wrong_batch_normalization_is_not_timed(monkeypatch):
+    monkeypatch.setattr(batch_norm.Call, "numpy", lambda call: lambda: call.x)
+    case = batch_norm.Case("forward", "tiny", (50, 7), -1)
+    found = batch_norm.measure_case(case, ["numpy"], TINY)
+    assert found.wrong["numpy"].startswith("the result is off by")
+    assert "numpy" not in found.samples
+
+
+def test_the_targets_of_batch_normalization():
+    samples = {"schuss": [1.0] * 3, "torch": [4.0] * 3, "ceiling": [0.8] * 3}
+    made = [
+        Result(kind, "batch_norm", name, 10, 1, "float32", {}, 12, samples)
+        for kind in batch_norm.KINDS
+        for name, _, _ in batch_norm.SHAPES
+    ]
+    findings = targets.evaluate(made, batch_norm.TARGETS)
+    assert len(findings) == len(batch_norm.TARGETS)
+    assert {finding.verdict for finding in findings} == {"ok"}
+    assert targets.evaluate([], batch_norm.TARGETS) == []
+
+
+def test_the_suite_of_batch_normalization_runs_and_has_options_of_its_own(tmp_path, capsys):
+    file = tmp_path / "run.json"
+    few = ("--peers", "numpy", "--threads", "1", "--rounds", "1", "--budget", "0")
+    assert main(["--suite", "batch_norm", "--quick", *few, "--json", str(file)]) == 0
+    run = json.loads(file.read_text())
+    assert {r["recipe"] for r in run["results"]} == set(batch_norm.KINDS)
+    assert "256×1024" in capsys.readouterr().out
+    assert main(["--suite", "batch_norm", "--rules", "adam"]) == 2
+    assert "--suite batch_norm has no --rules" in capsys.readouterr().err

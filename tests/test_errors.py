@@ -336,3 +336,142 @@ def test_dlpack_arrays_are_written_in_place_and_read_only_ones_refused():
     schuss.SGD([np.ones(3, np.float32)], lr=0.5).step([g])  # a read-only gradient will do
     with pytest.raises(ValueError, match=r"params\[0\] is read-only, expected a writable array"):
         schuss.SGD([Exported(read_only(3))], lr=0.5)
+
+
+# ---- batch normalization ----
+
+
+def strided(*shape):
+    return np.ones((*shape[:-1], 2 * shape[-1]), np.float32)[..., ::2]
+
+
+X = np.ones((4, 3), np.float32)
+
+BATCH_NORM_CASES = [  # what differs from a good call with x of shape (4, 3)
+    ({"x": np.ones((0, 3), np.float32)}, ValueError, "x has shape (0, 3), expected at least one element"),
+    ({"x": np.ones((4, 0), np.float32)}, ValueError, "x has shape (4, 0), expected at least one element"),
+    ({"x": np.float32(1)}, TypeError, "x is float32, expected a NumPy array"),
+    (
+        {"x": np.ones((1, 3), np.float32), "out": None},
+        ValueError,
+        "x of shape (1, 3) has one value for each channel on axis 1, expected at least two in training",
+    ),
+    ({"x": np.ones((4, 3), np.float16)}, TypeError, "x has dtype float16, expected float32 or float64"),
+    ({"x": strided(4, 3)}, ValueError, "x has shape (4, 3) and strides (24, 8), expected a C-contiguous array"),
+    ({"gamma": np.ones(4, np.float32)}, ValueError, "gamma has shape (4,), expected (3,): x of shape (4, 3) has 3"),
+    ({"beta": np.ones((3, 1), np.float32)}, ValueError, "beta has shape (3, 1), expected (3,)"),
+    ({"gamma": np.ones(3)}, TypeError, "gamma has dtype float64, expected float32, x has float32"),
+    ({"running_mean": np.ones(2, np.float32)}, ValueError, "running_mean has shape (2,), expected (3,)"),
+    ({"running_mean": read_only(3)}, ValueError, "running_mean is read-only"),
+    ({"running_var": strided(3)}, ValueError, "running_var has shape (3,) and strides (8,)"),
+    ({"running_mean": None}, ValueError, "running_mean is None, expected an array like running_var"),
+    (
+        {"running_mean": None, "running_var": None, "training": False},
+        ValueError,
+        "running_mean and running_var are None, expected the statistics that inference needs",
+    ),
+    ({"residual": np.ones((3, 4), np.float32)}, ValueError, "residual has shape (3, 4), expected (4, 3) like x"),
+    ({"out": np.ones((4, 3))}, TypeError, "out has dtype float64, expected float32 like x"),
+    ({"out": strided(4, 3)}, ValueError, "out has shape (4, 3) and strides (24, 8)"),
+    ({"out": read_only((4, 3))}, ValueError, "out is read-only, expected a writable array"),
+    ({"out": X}, ValueError, "out overlaps x in memory"),
+    ({"eps": 0.0}, ValueError, "eps must be in (0, inf), got 0.0"),
+    ({"eps": -1e-5}, ValueError, "eps must be in (0, inf), got -1e-05"),
+    ({"eps": NAN}, ValueError, "eps must be in (0, inf), got nan"),
+    ({"eps": "1e-5"}, TypeError, "eps must be a positive number, got '1e-5'"),
+    ({"momentum": 1.1}, ValueError, "momentum must be None or in [0, 1], got 1.1"),
+    ({"momentum": True}, TypeError, "momentum must be None or a number in [0, 1], got True"),
+    ({"momentum": None}, TypeError, "num_batches must be an integer of at least 0 for momentum=None, got None"),
+    ({"momentum": None, "num_batches": -1}, ValueError, "num_batches must be an integer of at least 0, got -1"),
+    ({"num_batches": 3}, ValueError, "num_batches=3 is for momentum=None, got momentum=0.1"),
+    ({"channel_axis": 2}, ValueError, "channel_axis is 2, expected an axis of x, which has 2 dimensions"),
+    ({"channel_axis": -3}, ValueError, "channel_axis is -3, expected an axis of x"),
+    ({"channel_axis": 1.0}, TypeError, "channel_axis must be an integer, got 1.0"),
+    ({"activation": "gelu"}, ValueError, "activation must be 'relu' or None, got 'gelu'"),
+    ({"training": 1}, TypeError, "training must be True or False, got 1"),
+    ({"num_threads": 0}, ValueError, "num_threads must be an integer of at least 1 and less than 2**31, got 0"),
+]
+
+
+@pytest.mark.parametrize(("changed", "exception", "message"), BATCH_NORM_CASES)
+def test_batch_norm(changed, exception, message):
+    arguments = {
+        "x": X,
+        "gamma": np.ones(3, np.float32),
+        "beta": np.zeros(3, np.float32),
+        "running_mean": np.full(3, 5, np.float32),
+        "running_var": np.full(3, 6, np.float32),
+        "training": True,
+        "out": np.full((4, 3), 7, np.float32),
+        **changed,
+    }
+    before = {name: a.copy() for name, a in arguments.items() if isinstance(a, np.ndarray)}
+    with pytest.raises(exception, match=re.escape(message)):
+        schuss.batch_norm(**arguments)
+    for name, array in before.items():
+        assert np.array_equal(array, arguments[name], equal_nan=True)
+
+
+def test_batch_norm_outputs_that_overlap():
+    memory = np.ones(12 + 3, np.float32)
+    arguments = {"running_mean": memory[10:13], "running_var": np.ones(3, np.float32), "training": True}
+    with pytest.raises(ValueError, match="out overlaps running_mean in memory"):
+        schuss.batch_norm(X, out=memory[:12].reshape(4, 3), **arguments)
+    assert (memory == 1).all()
+
+
+BACKWARD_CASES = [
+    ({"dy": np.ones((3, 4), np.float32)}, ValueError, "dy has shape (3, 4), expected (4, 3) like x"),
+    ({"dy": np.ones((4, 3))}, TypeError, "dy has dtype float64, expected float32 like x"),
+    ({"dy": strided(4, 3)}, ValueError, "dy has shape (4, 3) and strides (24, 8)"),
+    ({"saved": (1, 2)}, TypeError, "saved must be what batch_norm returned, got tuple"),
+    ({"out": X}, ValueError, "out overlaps x in memory"),
+    ({"out": read_only((4, 3))}, ValueError, "out is read-only"),
+    ({"num_threads": "2"}, TypeError, "num_threads must be an integer of at least 1, got '2'"),
+]
+
+
+@pytest.mark.parametrize(("changed", "exception", "message"), BACKWARD_CASES)
+def test_batch_norm_backward(changed, exception, message):
+    _, saved = schuss.batch_norm(X, training=True)
+    arguments = {"dy": np.ones((4, 3), np.float32), "saved": saved, **changed}
+    with pytest.raises(exception, match=re.escape(message)):
+        schuss.batch_norm_backward(**arguments)
+    assert (X == 1).all()
+
+
+LAYER_CASES = [
+    ((0,), {}, ValueError, "num_channels must be an integer of at least 1, got 0"),
+    ((2.0,), {}, TypeError, "num_channels must be an integer of at least 1, got 2.0"),
+    ((3,), {"dtype": "float16"}, TypeError, "dtype must be float32 or float64, got 'float16'"),
+    ((3,), {"eps": 0}, ValueError, "eps must be in (0, inf), got 0"),
+    ((3,), {"momentum": -0.1}, ValueError, "momentum must be None or in [0, 1], got -0.1"),
+    ((3,), {"activation": "tanh"}, ValueError, "activation must be 'relu' or None, got 'tanh'"),
+    ((3,), {"num_threads": 0}, ValueError, "num_threads must be an integer of at least 1 and less than 2**31, got 0"),
+]
+
+
+@pytest.mark.parametrize(("positional", "options", "exception", "message"), LAYER_CASES)
+def test_batch_norm_layer(positional, options, exception, message):
+    with pytest.raises(exception, match=re.escape(message)):
+        schuss.BatchNorm(*positional, **options)
+
+
+def test_batch_norm_layer_out_of_order_or_with_a_wrong_state():
+    layer = schuss.BatchNorm(3)
+    with pytest.raises(RuntimeError, match="backward needs a forward before it"):
+        layer.backward(X)
+    with pytest.raises(RuntimeError, match="finalize needs an accumulate before it"):
+        layer.finalize()
+    with pytest.raises(ValueError, match="x has 2 channels on axis -1, expected 3"):
+        layer.accumulate(np.ones((4, 2), np.float32))
+    state = layer.state_dict()
+    for changed, exception, message in [
+        ({"gamma": np.ones(3)}, TypeError, "state['gamma'] has dtype float64, expected float32"),
+        ({"running_var": np.ones(2, np.float32)}, ValueError, "state['running_var'] has shape (2,), expected (3,)"),
+        ({"num_batches": -1}, ValueError, "state['num_batches'] must be at least 0, got -1"),
+        ({"momentum": 1}, ValueError, "state has the names"),
+    ]:
+        with pytest.raises(exception, match=re.escape(message)):
+            layer.load_state_dict({**state, **changed})
+    assert all(np.array_equal(value, state[name]) for name, value in layer.state_dict().items())

@@ -161,7 +161,7 @@ CLASSES = {
 
 def test_every_rule_has_a_class_and_a_reference():
     assert list(CLASSES) == list(RULES), "a rule of the registry lacks its Python class in this table"
-    assert sorted(reference.__all__) == sorted(RULES), "a rule of the registry lacks its NumPy reference"
+    assert set(RULES) <= set(reference.__all__), "a rule of the registry lacks its NumPy reference"
     assert set(RULES) <= set(dir(kernels))
 
 

@@ -59,6 +59,9 @@ bool is_format(const py::dtype& dtype) {
 
 }  // namespace
 
+// Both strings are interned: they live as long as the interpreter does.
+Name argument(const char* name) { return {PyUnicode_InternFromString(name), PyUnicode_InternFromString("")}; }
+
 Format View::format() const { return array.itemsize() == 4 ? Format::f32 : Format::f64; }
 
 View view(const py::handle& object, Access access, const Name& name) {
@@ -73,6 +76,18 @@ View view(const py::handle& object, Access access, const Name& name) {
   if (access == Access::write && !(flags & api::NPY_ARRAY_WRITEABLE_))
     value_error(name, " is read-only, expected a writable array: it is updated in place");
   return {std::move(array), access, name};
+}
+
+void require_channels(const View& array, Format format, const View& data, py::ssize_t axis) {
+  if (array.format() != format)
+    type_error(array.name, " has dtype " + dtype_of(array.array) + ", expected " +
+                               (format == Format::f32 ? "float32" : "float64") + ", " + data.name.str() + " has " +
+                               dtype_of(data.array));
+  const std::string channels = std::to_string(data.array.shape(axis));
+  if (array.array.ndim() != 1 || array.array.shape(0) != data.array.shape(axis))
+    value_error(array.name, " has shape " + shape_of(array.array) + ", expected (" + channels +
+                                ",): " + data.name.str() + " of shape " + shape_of(data.array) + " has " + channels +
+                                " channels on axis " + std::to_string(axis));
 }
 
 void require_like(const View& array, const View& like) {

@@ -23,6 +23,9 @@ struct Name {
   std::string str() const { return std::string(py::str(argument)) + std::string(py::str(index)); }
 };
 
+// An argument that is one array.
+Name argument(const char* name);
+
 struct View {
   py::array array;  // keeps the memory alive
   Access access;
@@ -41,6 +44,9 @@ View view(const py::handle& object, Access access, const Name& name);
 
 // Throws unless the array has the shape and the number format of `like`.
 void require_like(const View& array, const View& like);
+
+// Throws unless the array is a vector with a number of that format for each channel that `data` has on the axis.
+void require_channels(const View& array, Format format, const View& data, py::ssize_t axis);
 
 // Throws if an array that is written shares memory with any other of the list.
 void require_disjoint(const std::vector<View>& views);

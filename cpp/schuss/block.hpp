@@ -46,7 +46,7 @@ auto operator*(D a, const X& x) {
   return rounded<X>(a) * x;
 }
 
-// The two functions Eigen has not in the form needed here, as functors of one value and of one register of values.
+// The functions Eigen has not in the form needed here, as functors of one value and of one register of values.
 namespace functor {
 
 template <class T>
@@ -80,12 +80,30 @@ struct WherePositive {
   }
 };
 
+template <class T>
+struct AddProduct {
+  T operator()(const T& sum, const T& a, const T& b) const { return sum + a * b; }
+
+  template <class Packet>
+  Packet packetOp(const Packet& sum, const Packet& a, const Packet& b) const {
+    return Eigen::internal::pmadd(a, b, sum);
+  }
+};
+
 }  // namespace functor
 
 // The correctly rounded square root.
 template <BlockExpression X>
 auto sqrt(const X& x) {
   return x.unaryExpr(functor::Sqrt<typename X::Scalar>());
+}
+
+// sum + a · b, whose product is rounded or not, as the instruction set has it. That is no difference where the product
+// is exact anyway, as that of two floats is in double.
+template <BlockExpression S, BlockExpression A, BlockExpression B>
+auto add_exact_product(const S& sum, const A& a, const B& b) {
+  using T = typename S::Scalar;
+  return Eigen::CwiseTernaryOp<functor::AddProduct<T>, const S, const A, const B>(sum, a, b);
 }
 
 // numpy.where(condition > 0, yes, no), element by element.
@@ -105,4 +123,9 @@ struct Eigen::internal::functor_traits<schuss::functor::Sqrt<T>> : functor_trait
 template <class T>
 struct Eigen::internal::functor_traits<schuss::functor::WherePositive<T>> {
   enum { Cost = NumTraits<T>::AddCost, PacketAccess = packet_traits<T>::HasCmp };
+};
+
+template <class T>
+struct Eigen::internal::functor_traits<schuss::functor::AddProduct<T>> {
+  enum { Cost = NumTraits<T>::AddCost + NumTraits<T>::MulCost, PacketAccess = packet_traits<T>::Vectorizable };
 };

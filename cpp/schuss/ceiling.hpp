@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "schuss/engine.hpp"
+#include "schuss/layout.hpp"
 
 namespace schuss {
 
@@ -29,6 +30,31 @@ void move(const void*, const Tensor& tensor, Index begin, Index end) {
     }
     theta[i] = carried;
   }
+}
+
+// Two passes as batch normalization makes them: the first reads x, and dy unless it is null; the second reads them once
+// more and writes y. `twice` leaves out the first pass if it is false. Each unit's values of the first pass are
+// combined into one word that the second uses, so that no reading can be left out.
+template <class Word>
+void move_twice(const Word* x, const Word* dy, Word* y, Index size, bool twice, int max_threads) {
+  constexpr Index step = 8 * 1024;
+  const Index units = (size + step - 1) / step;
+  const Index bytes = size * static_cast<Index>(sizeof(Word)) * (dy ? 2 : 1);
+  const Word* other = dy ? dy : x;
+  std::vector<Word> seen(units);
+  if (twice)
+    for_units(units, bytes, max_threads, [&, x, other](Index unit) {
+      const Index end = std::min(size, (unit + 1) * step);
+      Word any = 0;
+      for (Index i = unit * step; i < end; ++i) any |= x[i] | other[i];
+      seen[unit] = any;
+    });
+  for_units<Order::outwards>(units, bytes + size * sizeof(Word), max_threads, [&, x, other, y](Index unit) {
+    const Index end = std::min(size, (unit + 1) * step);
+    const Word any = seen[unit];
+#pragma GCC ivdep
+    for (Index i = unit * step; i < end; ++i) y[i] = x[i] | other[i] | any;
+  });
 }
 
 }  // namespace schuss

@@ -26,11 +26,6 @@ constexpr Index kGrain = 64;
 constexpr Index kTaskElements = 16 * 1024;
 constexpr Index kTasksPerThread = 16;
 
-// How much each thread must find to do, in bytes read and written, for another one to be called: little where steps
-// come in a row, and more where a helper must first be woken up, which takes some 30 µs.
-constexpr Index kBytesInARow = 256 * 1024;
-constexpr Index kBytesToWake = 2 * 1024 * 1024;
-
 struct Tensor {
   Index size;
   void* theta;
@@ -139,11 +134,9 @@ class Line {
 
 inline void run(std::span<const Job> jobs, int max_threads) {
   const Line line(jobs);
-  const Index helpers = max_threads - 1;
-  const Index useful = line.bytes() / (threads.team().in_a_row() ? kBytesInARow : kBytesToWake) - 1;
   const Index grains = std::max(kTaskElements / kGrain, line.length() / (kTasksPerThread * max_threads));
   const auto task = [&](Index i) { line.update(i * grains, std::min((i + 1) * grains, line.length())); };
-  threads.team().run((line.length() + grains - 1) / grains, static_cast<int>(std::min(helpers, useful)), task);
+  threads.team().run((line.length() + grains - 1) / grains, threads.helpers(line.bytes(), max_threads), task);
 }
 
 }  // namespace schuss

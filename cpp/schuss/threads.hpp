@@ -19,6 +19,11 @@ inline int openmp_limit() { return omp_get_max_threads(); }
 inline int openmp_limit() { return 1; }
 #endif
 
+// How much each thread must find to do, in bytes read and written, for another one to be called: little where calls
+// come in a row, and more where a helper must first be woken up, which takes some 30 µs.
+constexpr Index kBytesInARow = 256 * 1024;
+constexpr Index kBytesToWake = 2 * 1024 * 1024;
+
 class Threads {
  public:
   void set(int wanted) { wanted_ = wanted; }
@@ -27,6 +32,12 @@ class Threads {
   int count() const {
     const int limit = openmp_limit();
     return limit != limit_at_import_ ? std::min<int>(limit, wanted_) : wanted_.load();
+  }
+
+  // How many helpers work that moves so many bytes is worth; with the caller they are at most max_threads.
+  int helpers(Index bytes, int max_threads) const {
+    const Index useful = bytes / (team_->in_a_row() ? kBytesInARow : kBytesToWake) - 1;
+    return static_cast<int>(std::clamp<Index>(useful, 0, max_threads - 1));
   }
 
   Team& team() { return *team_; }

@@ -3,6 +3,7 @@
 from schuss import kernels, reference
 from schuss._core import version as __version__
 from schuss.info import show_config
+from schuss.normalization import BatchNorm, batch_norm, batch_norm_backward
 from schuss.optimizers import (
     SGD,
     AdaDelta,
@@ -23,12 +24,15 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "BatchNorm",
     "DeltaBarDelta",
     "Momentum",
     "Nesterov",
     "Optimizer",
     "RMSProp",
     "__version__",
+    "batch_norm",
+    "batch_norm_backward",
     "get_num_threads",
     "kernels",
     "reference",

@@ -61,6 +61,11 @@ step: Callable[[list[Group], list[list[Any]], int, int, list[tuple[dict[str, Any
 as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
 
+batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm
+batch_norm_backward: Callable[..., Any] = _core.batch_norm_backward
+batch_moments: Callable[[Any, int, int], tuple[int, NDArray[Any], NDArray[Any]]] = _core.batch_moments
+move_twice: Callable[[Any, Any, Any, bool, int], None] = _core.move_twice  # x, dy, out, twice, num_threads
+
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads
 openmp_limit: Callable[[], int] = _core.openmp_limit

@@ -14,6 +14,7 @@ measure      the clock
 results      what was measured, as numbers and as JSON
 targets      what the measurements must show
 report       tables
+batch_norm   the suite of batch normalization: its cases, contestants and targets
 compare      two runs side by side
 suite        a run
 arguments    the command line

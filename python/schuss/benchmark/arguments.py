@@ -14,6 +14,10 @@ from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.measure import FULL, QUICK
 from schuss.benchmark.suite import Settings
 
+SUITES = ("optimizers", "batch_norm")
+
+QUICK_SHAPES = ("256×1024", "4096×256")  # of batch normalization
+
 QUICK_SIZES = (10**3, 10**5)
 
 DESCRIPTION = """Time every optimizer against NumPy, torch and the machine's limit: a "ceiling" that moves the same
@@ -23,6 +27,7 @@ EPILOG = """examples:
   schuss bench --quick                                  a smoke run
   schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
   schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
+  schuss bench --suite batch_norm                       batch normalization, forward and backward
   schuss bench --compare old.json new.json              what has changed between two runs
 """
 
@@ -84,6 +89,7 @@ def parser() -> Parser:
     )
     add = made.add_argument
     names = [recipe.name for recipe in RECIPES]
+    add("--suite", choices=SUITES, help="optimizers (default) or batch_norm, which has its own shapes")
     add("--rules", nargs="+", choices=names, metavar="RULE", help=f"of {', '.join(names)}; default: all")
     add("--sizes", nargs="+", type=_size, metavar="N", help="elements of a single array; default: 1e3 … 1e7 and 5e7")
     add("--lists", nargs="+", choices=LISTS, metavar="LIST", help=f"of {', '.join(LISTS)}; default: both, or none if"
@@ -129,6 +135,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     others = [name for name, value in vars(args).items() if name != "compare" and value is not None]
     if args.compare and others:
         raise UsageError(f"--compare goes alone, without --{others[0]}")
+    unfit = [name for name in ("rules", "sizes", "lists") if getattr(args, name) is not None]
+    if args.suite == "batch_norm" and unfit:
+        raise UsageError(f"--suite batch_norm has no --{unfit[0]}")
     return args
 
 
@@ -146,7 +155,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         from schuss.benchmark import session
 
-        return session.compare(*args.compare) if args.compare else session.run(settings(args), args.json)
+        if args.compare:
+            return session.compare(*args.compare)
+        if args.suite == "batch_norm":
+            return session.run_batch_norm(settings(args), QUICK_SHAPES if args.quick else None, args.json)
+        return session.run(settings(args), args.json)
     except UsageError as error:
         print(f"schuss bench: {error}", file=sys.stderr)
         return 2

@@ -1,21 +1,34 @@
 """A run or a comparison at the terminal: progress, tables, files and exit codes."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from schuss.benchmark import batch_norm, report, suite
 from schuss.benchmark import compare as comparison
-from schuss.benchmark import report, suite
 from schuss.benchmark.cases import Case
 from schuss.benchmark.results import Run
-from schuss.benchmark.targets import evaluate
+from schuss.benchmark.targets import Finding, evaluate
 
 
 def run(settings: suite.Settings, json: Path | None) -> int:
     """Run the suite, print its tables, write its samples. Returns the exit code."""
     done = _with_progress(settings)
-    findings = evaluate(done.results)
+    return _publish(done, evaluate(done.results), json)
+
+
+def run_batch_norm(settings: suite.Settings, shapes: Sequence[str] | None, json: Path | None) -> int:
+    """Likewise for the suite of batch normalization. Returns the exit code."""
+    peers = [peer for peer in batch_norm.PEERS if peer in settings.peers]
+    options: dict[str, Any] = {"dtype": settings.dtype, "threads": settings.threads, "effort": settings.effort}
+    done = batch_norm.run(peers, shapes=shapes, **options)
+    return _publish(done, evaluate(done.results, batch_norm.TARGETS), json)
+
+
+def _publish(done: Run, findings: list[Finding], json: Path | None) -> int:
     report.show(done, findings, report.console())
     if json is not None:
         try:

@@ -1,0 +1,285 @@
+// Sums over the positions of each channel, in an order that depends on nothing but the number of positions: not on the
+// layout, the number of threads or the instruction set.
+//
+// Positions are cut into chunks of 512. Within a chunk, position p belongs to lane p mod 8, which is summed in the
+// order of positions; the lanes are then added in pairs, halves upon halves. All sums are in double.
+//
+// A summand says how two terms of a sum are made from the values of its input arrays at one position:
+//
+//   std::array<const T*, K> inputs;
+//   constants(at)           what it needs of a channel, from `at.first(array)`, an input's value at the first position
+//                           of the chunk, and `at.channel(array)`, a value of an array with one for each channel
+//   add(a, b, constants, x...)  adds the two terms, made from a value of each input, to the sums a and b
+//   padding(x0)             an input value whose terms are zero; x0 is the first input's value at the first position of
+//                           the chunk
+#pragma once
+
+#include <array>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "schuss/codec.hpp"
+#include "schuss/layout.hpp"
+
+namespace schuss {
+
+constexpr Index kChunk = 512;
+constexpr int kLanes = kBlock<double>;
+
+// What a chunk has come to in each channel: two sums, of which summands make what they like.
+struct ChunkSums {
+  Index chunks, channels;
+  std::vector<double> a, b;  // [chunk][channel]
+
+  explicit ChunkSums(const Layout& layout)
+      : chunks((layout.positions() + kChunk - 1) / kChunk),
+        channels(layout.channels),
+        a(chunks * channels),
+        b(chunks * channels) {}
+};
+
+// As many values as a block of doubles holds.
+template <class T>
+using Narrow = Eigen::Array<T, kLanes, 1>;
+
+template <class T>
+Narrow<T> load_narrow(const T* from) {
+  return Eigen::Map<const Narrow<T>>(from);
+}
+
+inline const Block<double>& widen(const Block<double>& values) { return values; }
+
+// Eigen converts the values one by one, so the conversion is left to the instruction that does a register of them.
+inline Block<double> widen(const Narrow<float>& values) {
+  Block<double> wide;
+#if defined(__AVX512F__)
+  _mm512_storeu_pd(wide.data(), _mm512_cvtps_pd(_mm256_loadu_ps(values.data())));
+#elif defined(__AVX__)
+  _mm256_storeu_pd(wide.data(), _mm256_cvtps_pd(_mm_loadu_ps(values.data())));
+  _mm256_storeu_pd(wide.data() + 4, _mm256_cvtps_pd(_mm_loadu_ps(values.data() + 4)));
+#else
+  wide = values.cast<double>();
+#endif
+  return wide;
+}
+
+// Adds up the lanes of `count` channels; lanes[l * stride + c] becomes garbage but for lane 0, which has the sum.
+inline void fold(double* lanes, Index stride, Index count) {
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane)
+      for (Index c = 0; c < count; ++c) lanes[lane * stride + c] += lanes[(lane + half) * stride + c];
+}
+
+namespace chunk {
+
+// ---- channels side by side: rows of the array hold one position of every channel ----
+
+// So many channels are summed at a time: their lanes stay in the first-level cache.
+constexpr int kTile = 256;
+
+// How far ahead of the sums memory is asked for, in rows: a tile's part of a row is too short for the processor to
+// foresee.
+constexpr Index kRowsAhead = 2;
+
+struct AtColumn {
+  Index first_row, channel_;
+  template <class T>
+  Narrow<T> first(const T* input) const {
+    return load_narrow(input + first_row);
+  }
+  template <class T>
+  Narrow<T> channel(const T* values) const {
+    return load_narrow(values + channel_);
+  }
+};
+
+// Calls work(c, from) for the columns 0 … count − 1, a block of doubles at a time. The last columns step back as far as
+// they must to be a whole block; c is where their lanes are, and `from` where their values are.
+template <class Work>
+[[gnu::always_inline]] inline void by_columns(int count, const Work& work) {
+  int c = 0;
+  for (; c + kLanes <= count; c += kLanes) work(c, c);
+  if (c < count) work(c, count - kLanes);
+}
+
+// Some rows of one lane, `apart` elements from one to the next: adds columns c … to the lane's sums.
+template <int Rows, class Summand>
+[[gnu::always_inline]] inline void add_rows(const Summand& summand, const auto& constants, Index row, Index apart,
+                                            Index ahead, double* a, double* b) {
+  Block<double> sum_a = Plain<double>::load(a), sum_b = Plain<double>::load(b);
+  for (int k = 0; k < Rows; ++k)
+    std::apply(
+        [&](const auto*... input) {
+          (__builtin_prefetch(input + row + k * apart + ahead), ...);
+          summand.add(sum_a, sum_b, constants, load_narrow(input + row + k * apart)...);
+        },
+        summand.inputs);
+  Plain<double>::store(a, sum_a);
+  Plain<double>::store(b, sum_b);
+}
+
+// Positions begin … end − 1 of channels channel … channel + count − 1, at least a block of doubles; inner = 1. The sums
+// go to to_a[0 … count − 1] and to_b.
+template <class Summand>
+[[gnu::flatten]] void sum_rows(const Summand& in_memory, const Layout& layout, Index begin, Index end, Index channel,
+                               int count, double* to_a, double* to_b) {
+  const Summand summand = in_memory;
+  alignas(64) double lanes_a[kLanes * kTile] = {}, lanes_b[kLanes * kTile] = {};
+  const Index stride = layout.row, first = layout.offset(begin, channel);
+  const auto add = [&]<int Rows>(std::integral_constant<int, Rows>, Index p) {
+    const Index row = first + (p - begin) * stride, lane = (p - begin) % kLanes * kTile;
+    by_columns(count, [&](int c, int from) {
+      const auto constants = summand.constants(AtColumn{first + from, channel + from});
+      add_rows<Rows>(summand, constants, row + from, kLanes * stride, kRowsAhead * stride, lanes_a + lane + c,
+                     lanes_b + lane + c);
+    });
+  };
+  // So many rows of a lane are added at a time. More arrays at once would be more than the processor can foresee.
+  constexpr int rows = 4 / std::tuple_size_v<decltype(summand.inputs)>;
+  Index p = begin;
+  for (; p + rows * kLanes <= end; p += rows * kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) add(std::integral_constant<int, rows>{}, p + lane);
+  for (; p < end; ++p) add(std::integral_constant<int, 1>{}, p);
+  fold(lanes_a, kTile, kTile);
+  fold(lanes_b, kTile, kTile);
+  by_columns(count, [&](int c, int from) {
+    std::copy_n(lanes_a + c, kLanes, to_a + from);
+    std::copy_n(lanes_b + c, kLanes, to_b + from);
+  });
+}
+
+// ---- positions side by side, in segments of `inner` ----
+
+struct AtPosition {
+  Index first_, channel_;
+  template <class T>
+  Narrow<T> first(const T* input) const {
+    return Narrow<T>::Constant(input[first_]);
+  }
+  template <class T>
+  Narrow<T> channel(const T* values) const {
+    return Narrow<T>::Constant(values[channel_]);
+  }
+};
+
+// How far ahead of the sums memory is asked for, in elements: segments are too short for the processor to foresee.
+constexpr Index kAhead = 512;
+
+// Channels of one unit of work; more if segments are so short that several share a cache line.
+constexpr Index kSegmentTile = 16;
+
+// Walks along the positions of a channel.
+struct Walk {
+  Index step, inner, i, at;  // from the end of a segment to the next one; the place in the segment and in the array
+  Walk(const Layout& layout, Index position, Index channel)
+      : step(layout.row - layout.inner),
+        inner(layout.inner),
+        i(position % layout.inner),
+        at(layout.offset(position, channel)) {}
+  Index left() const { return inner - i; }  // in this segment
+  void advance(Index count) {
+    at += count;
+    if ((i += count) == inner) {
+      i = 0;
+      at += step;
+    }
+  }
+};
+
+// Up to so many channels are summed at a time, as registers allow: an addition need not wait for the one before.
+constexpr int kTogether = EIGEN_MAX_ALIGN_BYTES / 16;
+
+// Positions begin … end − 1 of `Channels` channels from `channel` on.
+template <int Channels, class Summand>
+[[gnu::flatten]] void sum_segments(const Summand& in_memory, const Layout& layout, Index begin, Index end,
+                                   Index channel, double* to_a, double* to_b) {
+  const Summand summand = in_memory;
+  using T = typename Summand::Type;
+  constexpr auto inputs = std::make_index_sequence<std::tuple_size_v<decltype(summand.inputs)>>{};
+  const Index inner = layout.inner, first = layout.offset(begin, channel);
+  Walk walk(layout, begin, channel);
+  Block<double> a[Channels], b[Channels];
+  for (int c = 0; c < Channels; ++c) a[c] = b[c] = Block<double>::Zero();
+  const auto constants = [&]<Index... C>(std::integer_sequence<Index, C...>) {
+    return std::array{summand.constants(AtPosition{first + C * inner, channel + C})...};
+  }(std::make_integer_sequence<Index, Channels>{});
+
+  const auto add = [&](int c, const auto*... input) { summand.add(a[c], b[c], constants[c], load_narrow(input)...); };
+  // A group of lanes that crosses the end of a segment, or of the chunk, is gathered first.
+  const auto add_gathered = [&]<std::size_t... K>(std::index_sequence<K...>, int count) {
+    T group[Channels][sizeof...(K)][kLanes];
+    for (int k = 0; k < count; ++k, walk.advance(1))
+      for (int c = 0; c < Channels; ++c) ((group[c][K][k] = summand.inputs[K][walk.at + c * inner]), ...);
+    for (int c = 0; c < Channels; ++c) {
+      const T padding = summand.padding(summand.inputs[0][first + c * inner]);
+      for (int k = count; k < kLanes; ++k) ((group[c][K][k] = padding), ...);
+      add(c, static_cast<const T*>(group[c][K])...);
+    }
+  };
+
+  Index p = begin;
+  while (p + kLanes <= end) {
+    const Index groups = std::min(walk.left(), end - p) / kLanes;
+    for (Index g = 0; g < groups; ++g) {
+      const Index at = walk.at + g * kLanes, ahead = at + kAhead + (g * kLanes + kAhead < walk.left() ? 0 : walk.step);
+      for (int c = 0; c < Channels; ++c) {
+        std::apply([&](const auto*... input) { (__builtin_prefetch(input + ahead + c * inner), ...); }, summand.inputs);
+        std::apply([&](const auto*... input) { add(c, (input + at + c * inner)...); }, summand.inputs);
+      }
+    }
+    if (groups > 0) walk.advance(groups * kLanes);
+    p += groups * kLanes;
+    if (p + kLanes <= end && walk.left() < kLanes) {
+      add_gathered(inputs, kLanes);
+      p += kLanes;
+    }
+  }
+  if (p < end) add_gathered(inputs, static_cast<int>(end - p));
+
+  for (int c = 0; c < Channels; ++c) {
+    fold(a[c].data(), 1, 1);
+    fold(b[c].data(), 1, 1);
+    to_a[c] = a[c][0];
+    to_b[c] = b[c][0];
+  }
+}
+
+// The same for `count` channels.
+template <int Channels = kTogether, class Summand>
+void sum_channels(const Summand& summand, const Layout& layout, Index begin, Index end, Index channel, Index count,
+                  double* a, double* b) {
+  for (; count >= Channels; channel += Channels, count -= Channels, a += Channels, b += Channels)
+    sum_segments<Channels>(summand, layout, begin, end, channel, a, b);
+  if constexpr (Channels > 1)
+    if (count > 0) sum_channels<Channels - 1>(summand, layout, begin, end, channel, count, a, b);
+}
+
+}  // namespace chunk
+
+// The two sums of every chunk and channel.
+template <class Summand>
+ChunkSums sum_chunks(const Summand& summand, const Layout& layout, int max_threads) {
+  ChunkSums sums(layout);
+  const Index channels = layout.channels, chunks = sums.chunks;
+  const Index bytes = layout.size() * static_cast<Index>(sizeof(typename Summand::Type) * summand.inputs.size());
+  // Fewer channels than a block of doubles holds are summed one by one.
+  const bool rows = layout.inner == 1 && channels >= kLanes;
+  const Index tile = rows ? chunk::kTile : std::max<Index>(chunk::kSegmentTile, 64 / layout.inner);
+  const Index tiles = (channels + tile - 1) / tile;
+  // Neighbours in memory follow each other: the channels of a chunk, or the chunks of a channel if these are whole.
+  const bool by_chunk = layout.inner < kChunk;
+  for_units(chunks * tiles, bytes, max_threads, [&](Index unit) {
+    const Index k = by_chunk ? unit / tiles : unit % chunks, t = by_chunk ? unit % tiles : unit / chunks;
+    const Index begin = k * kChunk, end = std::min(begin + kChunk, layout.positions());
+    const Index first = t * channels / tiles, last = (t + 1) * channels / tiles;
+    double *a = &sums.a[k * channels + first], *b = &sums.b[k * channels + first];
+    if (rows)
+      chunk::sum_rows(summand, layout, begin, end, first, static_cast<int>(last - first), a, b);
+    else
+      chunk::sum_channels(summand, layout, begin, end, first, last - first, a, b);
+  });
+  return sums;
+}
+
+}  // namespace schuss

@@ -1,0 +1,127 @@
+// One element-wise pass over an array whose elements meet the numbers of their channel.
+//
+// An operation says what happens at one block of the arrays:
+//
+//   arrays()             the arrays that it needs of one number for each channel, as references to pointers
+//   numbers(of)          these numbers for the channels of a block, from of(array), a block of an array's numbers
+//   operator()(at, numbers, count...)   reads and writes the block at element `at`; `count` is nothing for a whole one
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "schuss/codec.hpp"
+#include "schuss/layout.hpp"
+
+namespace schuss {
+
+namespace sweep {
+
+// Elements of one unit of work.
+constexpr Index kUnit = 32 * 1024;
+
+// Below this length of a segment the channels' numbers are spread out, one for each element of a row.
+constexpr Index kShortSegment = 64;
+
+// Rows of this many columns at a time: the columns' numbers stay in the first-level cache.
+constexpr Index kTile = 512;
+
+// Calls work(place) for the blocks of the places 0 … count − 1. The last block steps back as far as it must to be
+// whole: what it does twice gives the same results, because no operation reads what it writes. If even the first one is
+// not whole, work(0, count).
+template <class T, class Work>
+[[gnu::always_inline]] inline void by_blocks(Index count, const Work& work) {
+  Index at = 0;
+  if (count < kBlock<T>) return work(at, static_cast<int>(count));
+  for (; at + kBlock<T> <= count; at += kBlock<T>) work(at);
+  if (at < count) work(count - kBlock<T>);
+}
+
+// Segments begin … end − 1 of an array, each of one channel: `length` elements from `first` on of each.
+template <class Operation>
+[[gnu::flatten]] void segments(const Operation& in_memory, const Layout& layout, Index begin, Index end, Index first,
+                               Index length) {
+  using T = typename Operation::Type;
+  const Operation operation = in_memory;
+  Index channel = begin % layout.channels;
+  for (Index segment = begin; segment < end; ++segment) {
+    const auto numbers = operation.numbers([&](const T* v) { return Block<T>(Block<T>::Constant(v[channel])); });
+    const Index start = layout.offset(segment / layout.channels * layout.inner, channel) + first;
+    by_blocks<T>(length, [&](Index at, auto... count) { operation(start + at, numbers, count...); });
+    if (++channel == layout.channels) channel = 0;
+  }
+}
+
+// Rows begin … end − 1, each `stride` elements after the one before, each column with numbers of its own; `columns` of
+// them from `first` on.
+template <class Operation>
+[[gnu::flatten]] void rows(const Operation& in_memory, Index stride, Index begin, Index end, Index first,
+                           Index columns) {
+  using T = typename Operation::Type;
+  const Operation operation = in_memory;
+  for (Index row = begin; row < end; ++row)
+    by_blocks<T>(columns, [&](Index c, auto... count) {
+      const auto numbers = operation.numbers([&](const T* v) { return Plain<T>::load(v + first + c, count...); });
+      operation(row * stride + first + c, numbers, count...);
+    });
+}
+
+// Long segments: a unit is some of them, or a piece of one.
+template <class Operation>
+void over_segments(const Operation& operation, const Layout& layout, Index bytes, int max_threads) {
+  const Index count = layout.outer * layout.channels;
+  const Index together = std::max<Index>(1, kUnit / layout.inner), pieces = (layout.inner + kUnit - 1) / kUnit;
+  const Index units = (count + together - 1) / together * pieces;
+  for_units<Order::outwards>(units, bytes, max_threads, [&](Index unit) {
+    const Index segment = unit / pieces * together, first = unit % pieces * kUnit;
+    segments(operation, layout, segment, std::min(segment + together, count), first,
+             std::min(layout.inner - first, pieces == 1 ? layout.inner : kUnit));
+  });
+}
+
+// The numbers of the channels as often as they occur in a row of `repeats` times all channels.
+template <class T>
+std::vector<T> spread(const T* values, const Layout& layout, Index repeats) {
+  std::vector<T> columns;
+  columns.reserve(repeats * layout.channels * layout.inner);
+  for (Index k = 0; k < repeats; ++k)
+    for (Index c = 0; c < layout.channels; ++c) columns.insert(columns.end(), layout.inner, values[c]);
+  return columns;
+}
+
+// Short segments: the array is one of rows, whose columns repeat the channels' numbers.
+template <class Operation>
+void over_rows(Operation operation, const Layout& layout, Index bytes, int max_threads) {
+  using T = typename Operation::Type;
+  constexpr Index least = 128;
+  const Index plain = layout.channels * layout.inner;
+  const bool whole_rows = plain == layout.row;
+  const Index repeats = whole_rows && plain < least ? std::min(layout.outer, (least + plain - 1) / plain) : 1;
+  const Index period = plain * repeats, stride = layout.row * repeats;
+  std::vector<std::vector<T>> columns;
+  if (period > layout.channels)
+    for (const T** values : operation.arrays()) *values = columns.emplace_back(spread(*values, layout, repeats)).data();
+
+  const Index count = layout.outer / repeats, left = layout.outer % repeats * plain;
+  const Index tiles = (period + kTile - 1) / kTile;
+  const Index height = std::max<Index>(1, kUnit / std::min(period, kTile));
+  const Index heights = (count + height - 1) / height;
+  for_units<Order::outwards>(heights * tiles, bytes, max_threads, [&](Index unit) {
+    const Index row = unit / tiles * height, first = unit % tiles * kTile;
+    rows(operation, stride, row, std::min(row + height, count), first, std::min(kTile, period - first));
+  });
+  if (left > 0) rows(operation, stride, count, count + 1, 0, left);
+}
+
+}  // namespace sweep
+
+// `bytes` is what the operation moves.
+template <class Operation>
+void sweep_elements(const Operation& operation, const Layout& layout, Index bytes, int max_threads) {
+  if (layout.inner < sweep::kShortSegment)
+    sweep::over_rows(operation, layout, bytes, max_threads);
+  else
+    sweep::over_segments(operation, layout, bytes, max_threads);
+}
+
+}  // namespace schuss
