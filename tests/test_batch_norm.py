@@ -27,8 +27,9 @@ class Shape:
 SHAPES = [
     Shape((256, 100), -1, "a design matrix with a tail of channels"),
     Shape((2, 1), 1, "two values"),
-    Shape((1025, 8), -1, "one more row than a chunk"),
+    Shape((513, 8), -1, "one more row than a chunk"),
     Shape((17, 333), 1, "few rows of many channels"),
+    Shape((70, 523), 1, "more channels than a tile"),
     Shape((3100, 3), -1, "fewer channels than a register holds"),
     Shape((7, 5, 33, 31), 1, "N C H W, segments across chunks"),
     Shape((7, 33, 31, 5), -1, "N H W C"),
@@ -129,6 +130,37 @@ def test_bits(shape, dtype, options, training, level):
             assert_same(got, right)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_data_beyond_the_caches_have_the_bits_of_each_channel_by_itself(dtype):
+    """Large data take other ways through memory, and all threads: the bits are those of few channels on one thread."""
+    shape = (24, 70, 90, 70)
+    data = draw(Shape(shape, 1, "beyond the caches"), dtype, (True, True, True, "relu", True))
+    some = [0, 1, 33, 69]
+
+    def part(array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array[:, some])
+
+    options = {**data.options, "residual": part(data.options["residual"])}
+    parameters = [a[some] for a in (*data.parameters.values(), *data.running)]
+    right_y, right = schuss.batch_norm(part(data.x), *parameters, training=True, **options, num_threads=1)
+    right_gradients = schuss.batch_norm_backward(part(data.dy), right, num_threads=1)
+    for num_threads in (1, 2, 4):
+        y, saved, running = data.forward(schuss.batch_norm, True, num_threads=num_threads)
+        dx, dgamma, dbeta, dresidual = schuss.batch_norm_backward(data.dy, saved, num_threads=num_threads)
+        got = (part(y), *(a[some] for a in (saved.mean, saved.var, *running, dgamma, dbeta)), part(dx), part(dresidual))
+        wanted = (
+            right_y,
+            right.mean,
+            right.var,
+            *parameters[2:],
+            *right_gradients[1:3],
+            right_gradients[0],
+            right_gradients[3],
+        )
+        for one, other in zip(got, wanted, strict=True):
+            assert_same(one, other)
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(8, 24, 14, 14), (3, 5, 45, 47), (2, 70, 13, 13), (300, 9, 2, 2)], ids=str)
@@ -211,9 +243,18 @@ def test_mean_and_variance_are_right_to_float32_rounding(shape, axis, mean, leve
     assert np.abs(y.mean(axes, dtype=float)).max() < 1e-6
 
 
+def test_mean_and_variance_of_a_hundred_million_values():
+    some = (np.random.default_rng(0).standard_normal(10**6) + 1e6).astype(np.float32)
+    x = np.tile(some, 100).reshape(1, 1, 10**8)
+    _, saved = schuss.batch_norm(x, training=True, channel_axis=1)
+    exact = some.astype(np.longdouble)
+    np.testing.assert_allclose(saved.mean, float(exact.mean()), rtol=1e-12)
+    np.testing.assert_allclose(saved.var, float(exact.var()), rtol=1e-9)
+
+
 def test_an_outlier_costs_no_digits_wherever_it_is(level):
     x = np.random.default_rng(0).standard_normal((5000, 9)).astype(np.float32)
-    for row in (0, 1, 1024, 4999):
+    for row in (0, 1, 512, 4999):
         data = x.copy()
         data[row] = 1e7
         _, saved = schuss.batch_norm(data, training=True)

@@ -134,6 +134,12 @@ def test_wrong_options_are_refused_before_any_work(argv, message, capsys, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_batch_normalization_needs_minibatches(capsys, tmp_path):
+    assert main(["train", "--batch-norm", "--batch-size", "1", "--out", str(tmp_path / "run")]) == 2
+    assert "--batch-norm needs a --batch-size of at least 2, got 1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("module", EXTRA)
 def test_a_missing_extra_is_named_in_one_line(module, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -177,10 +183,10 @@ def test_the_table_has_the_lowest_validation_loss_first(tmp_path, capsys):
 
 @needs_extra
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_resume_continues_bit_for_bit(optimizer, dtype, tmp_path):
+@pytest.mark.parametrize("more", [["--dtype", "float32"], ["--dtype", "float64"], ["--batch-norm"]], ids=" ".join)
+def test_resume_continues_bit_for_bit(optimizer, more, tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    train = [*SMALL, "--optimizer", optimizer, "--dtype", dtype, "--seed", "3"]
+    train = [*SMALL, "--optimizer", optimizer, "--seed", "3", *more]
     assert main([*train, "--epochs", "6", "--out", str(whole)]) == 0
     assert main([*train, "--epochs", "2", "--out", str(halves)]) == 0
     assert main([*train, "--epochs", "6", "--out", str(halves), "--resume", "--threads", "2"]) == 0
@@ -263,7 +269,7 @@ def test_resume_refuses_what_does_not_fit(tmp_path, capsys, monkeypatch):
     assert comparable(tmp_path / "run" / "adam.safetensors") == before
     path = tmp_path / "run" / "adam.safetensors"
     arrays, facts = checkpoint.load(path)
-    checkpoint.save(path, {**arrays, "state": {}}, facts)
+    checkpoint.save(path, {**arrays, "optimizer": {}}, facts)
     assert main([*train, "--resume"]) == 2
     assert "adam.safetensors is damaged" in capsys.readouterr().err
     path.write_bytes(b"damaged")

@@ -11,7 +11,7 @@ from schuss.training import checkpoint
 from schuss.training.checkpoint import CheckpointError
 from schuss.training.command import EXTRA
 from schuss.training.data import FRACTIONS, Examples, Minibatches, stratified
-from schuss.training.layers import Dense, ReLU
+from schuss.training.layers import Dense, NormalizedReLU, ReLU
 from schuss.training.loss import accuracy, softmax_cross_entropy
 from schuss.training.network import Network, multi_layer_perceptron
 from schuss.training.options import Options
@@ -43,10 +43,18 @@ def numerical_gradient(f, x: np.ndarray, h: float = 1e-6) -> np.ndarray:
     return gradient
 
 
-@pytest.mark.parametrize("layer", [Dense(4, 3, rng(), "float64"), ReLU()], ids=lambda layer: type(layer).__name__)
+LAYERS = [
+    Dense(4, 3, rng(), "float64"),
+    Dense(4, 3, rng(), "float64", bias=False),
+    ReLU(),
+    NormalizedReLU(4, "float64"),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
 def test_the_gradients_of_a_layer_are_those_of_finite_differences(layer):
     x = rng(1).normal(size=(5, 4))
-    for bias in (layer.params[name] for name in layer.params if name == "bias"):
+    for bias in (layer.params[name] for name in layer.params if name in ("bias", "beta")):
         bias += rng(2).normal(size=bias.shape)
     dy = rng(3).normal(size=layer.forward(x).shape)
     dx = layer.backward(dy)
@@ -134,14 +142,24 @@ def test_an_epoch_has_every_example_once(size):
     assert list(np.concatenate(first)) != list(np.concatenate(second))
 
 
+def test_examples_too_few_for_a_minibatch_join_the_one_before():
+    examples = Examples(np.zeros((10, 1)), np.arange(10))
+    for size, least, lengths in ((3, 2, [3, 3, 4]), (3, 1, [3, 3, 3, 1]), (4, 3, [4, 6]), (20, 2, [10])):
+        batches = [batch.y for batch in Minibatches(examples, size, rng(), least)]
+        assert [len(y) for y in batches] == lengths
+        assert sorted(np.concatenate(batches)) == list(range(10))
+
+
 # ---- training ----
 
 
-def make_trainer(optimizer: str = "adam", lr: float | None = None, dtype: str = "float64", patience=100) -> Trainer:
+def make_trainer(
+    optimizer: str = "adam", lr: float | None = None, dtype: str = "float64", patience=100, batch_norm=False
+) -> Trainer:
     """A trainer of a small network on three overlapping clouds of points."""
     y = np.arange(90) % 3
     x = (np.eye(3, 4)[y] + 0.5 * rng().normal(size=(90, 4))).astype(dtype)
-    network = multi_layer_perceptron((4, 8, 3), rng(1), dtype)
+    network = multi_layer_perceptron((4, 8, 3), rng(1), dtype, batch_norm=batch_norm)
     recipe = RECIPES[optimizer]
     made = recipe.optimizer(network.params, recipe.lr if lr is None else lr, **recipe.hyper)
     minibatches = Minibatches(Examples(x[:60], y[:60]), 16, rng(2))
@@ -187,6 +205,27 @@ def test_a_training_resumed_from_a_checkpoint_gives_the_same_bits(optimizer, dty
     assert comparable(checkpoint.load(path)) == comparable(trainer.snapshot()) == comparable(whole.snapshot())
 
 
+def test_a_training_with_batch_normalization_is_resumed_with_its_running_statistics(tmp_path):
+    whole, path = train(make_trainer(batch_norm=True), 5), tmp_path / "c.safetensors"
+    checkpoint.save(path, *train(make_trainer(batch_norm=True), 2).snapshot())
+    trainer = make_trainer(batch_norm=True)
+    trainer.load(*checkpoint.load(path))
+    assert comparable(train(trainer, 5).snapshot()) == comparable(whole.snapshot())
+    assert {"1.running_mean", "1.running_var"} < set(trainer.stopping.best_state)
+
+
+def test_a_network_is_evaluated_by_its_running_statistics():
+    trainer = train(make_trainer(batch_norm=True), 5)
+    kept = {name: array.copy() for name, array in trainer.network.state.items()}
+    network, x = trainer.network.at({}), trainer.validation.x
+    whole = network.forward(x)
+    one_by_one = np.concatenate([network.forward(x[i : i + 1]) for i in range(len(x))])
+    np.testing.assert_allclose(one_by_one, whole, rtol=1e-9, atol=1e-9)
+    for name, array in trainer.network.state.items():
+        np.testing.assert_array_equal(array, kept[name])
+    assert not np.allclose(trainer.network.forward(x), whole)  # which is still in training
+
+
 def test_an_interrupted_epoch_counts_for_nothing(tmp_path):
     trainer, path = train(make_trainer(), 2), tmp_path / "c.safetensors"
     checkpoint.save(path, *trainer.snapshot())
@@ -201,7 +240,7 @@ def test_an_interrupted_epoch_counts_for_nothing(tmp_path):
 
 def test_nesterov_is_judged_at_theta_and_not_at_the_look_ahead_point():
     trainer = train(make_trainer("nesterov"), 3)
-    best, theta = trainer.stopping.best_params, trainer.optimizer.theta()
+    best, theta = trainer.stopping.best_state, trainer.optimizer.theta()
     assert trainer.stopping.best_epoch == 3
     for name, array in trainer.network.params.items():
         np.testing.assert_array_equal(best[name], theta[name])
@@ -214,7 +253,7 @@ def test_early_stopping_keeps_the_best_parameters():
         assert not stopping.is_due(epoch - 1)
         stopping.observe(epoch, loss, {"loss": np.array(loss)})
     assert stopping.is_due(4)
-    assert (stopping.best_epoch, stopping.best_loss, stopping.best_params) == (2, 2.0, {"loss": np.array(2.0)})
+    assert (stopping.best_epoch, stopping.best_loss, stopping.best_state) == (2, 2.0, {"loss": np.array(2.0)})
 
 
 def test_a_training_stops_when_patience_is_at_an_end():
@@ -304,6 +343,19 @@ def test_adam_reads_97_percent_of_the_digits_at_default_settings(tmp_path):
 
 
 @needs_extra
+def test_with_batch_normalization_fewer_epochs_reach_as_much(tmp_path):
+    from schuss.training.options import Options
+    from schuss.training.run import run
+
+    best = {}
+    for batch_norm in (False, True):
+        results = [run(Options(seed=seed, batch_norm=batch_norm, out=tmp_path))[0]["adam"] for seed in range(3)]
+        assert min(result.test_accuracy for result in results) >= 0.97
+        best[batch_norm] = sum(result.best_epoch for result in results)
+    assert best[True] < 0.8 * best[False]
+
+
+@needs_extra
 def test_the_curves_of_any_result_can_be_drawn(tmp_path):
     from schuss.training import plots
     from schuss.training.report import Result
@@ -323,3 +375,5 @@ def test_the_layers_of_a_perceptron_alternate():
     assert isinstance(network, Network)
     assert all(isinstance(b, ReLU) for a, b in pairwise(network.layers) if isinstance(a, Dense))
     assert list(network.params) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    network = multi_layer_perceptron((4, 3, 2), rng(), "float32", batch_norm=True)
+    assert list(network.params) == ["0.weight", "1.gamma", "1.beta", "2.weight", "2.bias"]

@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     task = parser.add_argument_group("network and data").add_argument
     hidden = f"widths of the hidden layers, separated by commas (default: {default.widths()})"
     task("--hidden", type=_widths, default=default.hidden, metavar="WIDTHS", help=hidden)
+    normalized = "normalize the hidden layers over the minibatch, by their running statistics in evaluation"
+    task("--batch-norm", action="store_true", help=normalized)
     task("--dtype", choices=("float32", "float64"), default=default.dtype, help="default: %(default)s")
     seed = "decides the split, the initial weights and the shuffling (default: %(default)s)"
     task("--seed", type=_seed, default=default.seed, metavar="N", help=seed)
@@ -57,6 +59,8 @@ def train(options: Options, command: list[str]) -> int:
         options: What to do.
         command: The command line that asks for it, to be repeated for a resumption.
     """
+    if options.batch_size < options.least_batch():
+        return _fail(f"--batch-norm needs a --batch-size of at least 2, got {options.batch_size}")
     missing = [package for module, package in EXTRA.items() if importlib.util.find_spec(module) is None]
     if missing:
         return _fail(f"{missing[0]} is missing: pip install 'schuss[train]'")

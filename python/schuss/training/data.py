@@ -70,14 +70,15 @@ class Minibatches:
         examples: The training set.
         batch_size: The number of examples in a minibatch; the last one of an epoch takes what is left.
         rng: Shuffles. Its state between two epochs determines all minibatches to come.
+        least: The fewest examples that are a minibatch; if fewer are left, they join the one before.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, rng: np.random.Generator) -> None:
-        self.examples, self.batch_size, self.rng = examples, batch_size, rng
+    def __init__(self, examples: Examples, batch_size: int, rng: np.random.Generator, least: int = 1) -> None:
+        self.examples, self.batch_size, self.rng, self.least = examples, batch_size, rng, least
 
     def __iter__(self) -> Iterator[Examples]:
         """One epoch."""
         order = self.rng.permutation(len(self.examples.y))
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        starts = range(0, max(1, len(order) - self.least + 1), self.batch_size)
+        for chosen in np.split(order, starts[1:]):
             yield Examples(self.examples.x[chosen], self.examples.y[chosen])

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import schuss
+
 Array = NDArray[Any]
 
 
@@ -14,11 +16,15 @@ class Layer:
     Attributes:
         params: The parameters by name.
         grads: The gradients of the loss by the same names, from the latest `backward`.
+        statistics: What it measures in training, rather than learns, for use in inference; arrays by name.
+        training: Whether it is being trained.
     """
 
     def __init__(self) -> None:
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
+        self.statistics: dict[str, Array] = {}
+        self.training = True
 
     def forward(self, x: Array) -> Array:
         """The layer's output for a minibatch `x`, one example a row. Keeps what `backward` needs."""
@@ -30,7 +36,7 @@ class Layer:
 
 
 class Dense(Layer):
-    """A dense layer, y = xW + b, with He's initialization: W normal with variance 2/inputs, b = 0.
+    """A dense layer, y = xW + b, or y = xW, with He's initialization: W normal with variance 2/inputs, b = 0.
 
     Source: He et al. 2015, section 2.2: the variance of the signal survives a ReLU.
 
@@ -39,20 +45,25 @@ class Dense(Layer):
         outputs: The number of outputs.
         rng: Draws the initial weights.
         dtype: The dtype of the parameters.
+        bias: Whether there is a b.
     """
 
-    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, dtype: str) -> None:
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, dtype: str, bias: bool = True) -> None:
         super().__init__()
         weight = rng.normal(0.0, np.sqrt(2 / inputs), (inputs, outputs))
-        self.params = {"weight": weight.astype(dtype), "bias": np.zeros(outputs, dtype)}
+        self.params = {"weight": weight.astype(dtype)}
+        if bias:
+            self.params["bias"] = np.zeros(outputs, dtype)
 
     def forward(self, x: Array) -> Array:  # noqa: D102, inherits its docstring
         self.x = x
-        y: Array = x @ self.params["weight"] + self.params["bias"]
-        return y
+        y: Array = x @ self.params["weight"]
+        return y + self.params["bias"] if "bias" in self.params else y
 
     def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
-        self.grads = {"weight": self.x.T @ dy, "bias": dy.sum(axis=0)}
+        self.grads = {"weight": self.x.T @ dy}
+        if "bias" in self.params:
+            self.grads["bias"] = dy.sum(axis=0)
         dx: Array = dy @ self.params["weight"].T
         return dx
 
@@ -66,3 +77,30 @@ class ReLU(Layer):
 
     def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
         return dy * self.active
+
+
+class NormalizedReLU(Layer):
+    """Batch normalization and a ReLU in one: y = max(0, γ·(x − μ)/σ + β).
+
+    In training μ and σ are the minibatch's, else running averages of these.
+
+    Args:
+        width: The number of inputs, and of outputs.
+        dtype: The dtype of data and parameters.
+        threads: The number of threads.
+    """
+
+    def __init__(self, width: int, dtype: str, threads: int = 1) -> None:
+        super().__init__()
+        self.layer = schuss.BatchNorm(width, dtype=dtype, activation="relu", num_threads=threads)
+        self.params, self.grads = self.layer.params, self.layer.grads
+        self.statistics = {"running_mean": self.layer.running_mean, "running_var": self.layer.running_var}
+
+    def forward(self, x: Array) -> Array:  # noqa: D102, inherits its docstring
+        self.layer.training = self.training
+        y: Array = self.layer.forward(x)
+        return y
+
+    def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
+        dx: Array = self.layer.backward(dy)
+        return dx

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from schuss.training.layers import Array, Dense, Layer, ReLU
+from schuss.training.layers import Array, Dense, Layer, NormalizedReLU, ReLU
 
 
 class Network:
@@ -29,6 +29,12 @@ class Network:
         """The gradients from the latest `backward`, with the keys of `params`."""
         return {f"{i}.{name}": array for i, layer in enumerate(self.layers) for name, array in layer.grads.items()}
 
+    @property
+    def state(self) -> dict[str, Array]:
+        """The parameters, and what the layers have measured: all that the network is in inference."""
+        measured = {f"{i}.{name}": a for i, layer in enumerate(self.layers) for name, a in layer.statistics.items()}
+        return {**self.params, **measured}
+
     def forward(self, x: Array) -> Array:
         """The logits for a minibatch `x`, one example a row."""
         for layer in self.layers:
@@ -40,23 +46,33 @@ class Network:
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
 
-    def at(self, params: Mapping[str, Array]) -> "Network":
-        """A copy of this network with other parameters, given with the keys of `params`."""
+    def at(self, values: Mapping[str, Array]) -> "Network":
+        """A copy of this network for inference, with other values for what `values` names of `state`."""
         network = copy.deepcopy(self)
-        for name, array in network.params.items():
-            array[...] = params[name]
+        for layer in network.layers:
+            layer.training = False
+        state = network.state
+        for name, value in values.items():
+            state[name][...] = value
         return network
 
 
-def multi_layer_perceptron(sizes: Sequence[int], rng: np.random.Generator, dtype: str) -> Network:
+def multi_layer_perceptron(
+    sizes: Sequence[int], rng: np.random.Generator, dtype: str, *, batch_norm: bool = False
+) -> Network:
     """Dense layers with ReLUs between them.
+
+    With batch normalization the hidden layers have no bias: what it would add the normalization takes away.
 
     Args:
         sizes: The number of inputs, the widths of the hidden layers, the number of classes.
         rng: Draws the initial weights.
         dtype: `"float32"` or `"float64"`.
+        batch_norm: Whether the inputs of the ReLUs are normalized over the minibatch.
     """
     layers: list[Layer] = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [Dense(inputs, outputs, rng, dtype), ReLU()]
-    return Network(layers[:-1])
+    *hidden, last = pairwise(sizes)
+    for inputs, outputs in hidden:
+        layers.append(Dense(inputs, outputs, rng, dtype, bias=not batch_norm))
+        layers.append(NormalizedReLU(outputs, dtype) if batch_norm else ReLU())
+    return Network([*layers, Dense(*last, rng, dtype)])

@@ -19,6 +19,7 @@ class Options:
         seed: Determines the split, the initial weights and the shuffling.
         dtype: The dtype of data and parameters.
         hidden: The widths of the hidden layers.
+        batch_norm: Whether the hidden layers are normalized over the minibatch.
         patience: How many epochs to go on without a lower validation loss.
         threads: The number of threads of the optimizer. A network this small gains nothing from a second one.
         out: The folder for checkpoints and report.
@@ -32,6 +33,7 @@ class Options:
     seed: int = 0
     dtype: str = "float32"
     hidden: tuple[int, ...] = (512,)
+    batch_norm: bool = False
     patience: int = 10
     threads: int = 1
     out: Path = Path("schuss-train")
@@ -40,6 +42,10 @@ class Options:
     def learning_rate(self, optimizer: str) -> float:
         """The learning rate for one of the optimizers."""
         return RECIPES[optimizer].lr if self.lr is None else self.lr
+
+    def least_batch(self) -> int:
+        """The fewest examples that are a minibatch: one has no variance to normalize by."""
+        return 2 if self.batch_norm else 1
 
     def widths(self) -> str:
         """The widths of the hidden layers, as on the command line."""
@@ -57,5 +63,6 @@ class Options:
             "seed": self.seed,
             "dtype": self.dtype,
             "hidden": self.widths(),
+            "batch-norm": self.batch_norm,
             "patience": self.patience,
         }

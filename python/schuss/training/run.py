@@ -70,12 +70,14 @@ class Training:
         self.path = options.out / f"{optimizer}.safetensors"
         self.diverged: str | None = None
         weights, shuffling = np.random.default_rng(options.seed).spawn(2)
-        network = multi_layer_perceptron((INPUTS, *options.hidden, CLASSES), weights, options.dtype)
+        network = multi_layer_perceptron(
+            (INPUTS, *options.hidden, CLASSES), weights, options.dtype, batch_norm=options.batch_norm
+        )
         recipe, lr = RECIPES[optimizer], options.learning_rate(optimizer)
         self.trainer = Trainer(
             network,
             recipe.optimizer(network.params, lr, num_threads=options.threads, **recipe.hyper),
-            Minibatches(split.training, options.batch_size, shuffling),
+            Minibatches(split.training, options.batch_size, shuffling, least=options.least_batch()),
             split.validation,
             options.patience,
         )
@@ -129,8 +131,8 @@ class Training:
         self.load()
         trainer, best = self.trainer, self.trainer.stopping
         test_loss, test_accuracy = None, None
-        if best.best_params:
-            test_loss, test_accuracy = evaluate(trainer.network.at(best.best_params), self.split.test)
+        if best.best_state:
+            test_loss, test_accuracy = evaluate(trainer.network.at(best.best_state), self.split.test)
         return Result(
             test_accuracy=test_accuracy,
             test_loss=test_loss,

@@ -23,7 +23,7 @@ class DivergenceError(ArithmeticError):
 
 
 class EarlyStopping:
-    """Keeps the parameters with the lowest validation loss (Deep Learning, algorithm 7.1).
+    """Keeps the network's state with the lowest validation loss (Deep Learning, algorithm 7.1).
 
     Args:
         patience: How many epochs to go on without a lower validation loss.
@@ -33,12 +33,12 @@ class EarlyStopping:
         self.patience = patience
         self.best_epoch = 0  # none yet
         self.best_loss: float | None = None
-        self.best_params: dict[str, Array] = {}
+        self.best_state: dict[str, Array] = {}
 
-    def observe(self, epoch: int, loss: float, params: dict[str, Array]) -> None:
-        """Take note of the validation loss after an epoch, and keep `params` if it is the lowest so far."""
+    def observe(self, epoch: int, loss: float, state: dict[str, Array]) -> None:
+        """Take note of the validation loss after an epoch, and keep `state` if it is the lowest so far."""
         if self.best_loss is None or loss < self.best_loss:
-            self.best_epoch, self.best_loss, self.best_params = epoch, loss, params
+            self.best_epoch, self.best_loss, self.best_state = epoch, loss, state
 
     def is_due(self, epoch: int) -> bool:
         """Whether to stop after `epoch`."""
@@ -97,7 +97,7 @@ class Trainer:
                 raise DivergenceError(f"diverged at epoch {self.epoch + 1}")
             for name, value in zip(CURVES, curves, strict=True):
                 self.history[name].append(value)
-            self.stopping.observe(self.epoch, validation_loss, network.params)
+            self.stopping.observe(self.epoch, validation_loss, network.state)
             self.seconds += time.perf_counter() - start
             after_epoch()
 
@@ -117,7 +117,7 @@ class Trainer:
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """What `load` needs: arrays in named parts, and facts that JSON can say. Valid until the next epoch begins."""
         optimizer = self.optimizer.state_dict()
-        arrays = {"params": self.network.params, "state": optimizer.pop("state"), "best": self.stopping.best_params}
+        arrays = {"network": self.network.state, "optimizer": optimizer.pop("state"), "best": self.stopping.best_state}
         facts = {
             "optimizer": optimizer,
             "shuffling": self.minibatches.rng.bit_generator.state,
@@ -130,13 +130,13 @@ class Trainer:
 
     def load(self, arrays: Arrays, facts: Mapping[str, Any]) -> None:
         """Go to where a `snapshot` was taken, to continue from there bit for bit."""
-        for name, array in self.network.params.items():
-            array[...] = arrays["params"][name]
-        self.optimizer.load_state_dict({**facts["optimizer"], "state": arrays["state"]})
+        for name, array in self.network.state.items():
+            array[...] = arrays["network"][name]
+        self.optimizer.load_state_dict({**facts["optimizer"], "state": arrays["optimizer"]})
         self.minibatches.rng.bit_generator.state = facts["shuffling"]
         self.history = {name: list(facts["history"][name]) for name in CURVES}
         self.stopping.best_epoch, self.stopping.best_loss = facts["best_epoch"], facts["best_loss"]
-        self.stopping.best_params = arrays["best"]
+        self.stopping.best_state = arrays["best"]
         self.seconds = facts["seconds"]
 
 
