@@ -72,9 +72,10 @@ def batch_norm(
         running_var ← (1 − momentum)·running_var + momentum·σ²·m/(m − 1)
 
     μ and σ² are those of `x` in training, and the running statistics in inference. Sums, and what follows from them for
-    each channel, are computed in float64, elements in the dtype of `x`; the result has the same bits for every number of
-    threads, instruction set, and for both layouts of the same data (channels first and last). As in torch, the running variance is the unbiased one; `BatchNorm` also has
-    the book's convention, the statistics of a whole training set.
+    each channel, are computed in float64, elements in the dtype of `x`; the result has the same bits for every number
+    of threads, instruction set, and for both layouts of the same data (channels first and last). As in torch, the
+    running variance is the unbiased one; `BatchNorm` also has the book's convention, the statistics of a whole training
+    set.
 
     Source: Ioffe and Szegedy 2015; Deep Learning, section 8.7.1, equations 8.35 to 8.37.
 
@@ -155,8 +156,8 @@ def batch_norm_backward(
         dx = γ/σ · (g − mean(g) − x̂·mean(g·x̂)),    x̂ = (x − μ)/σ,    σ = √(σ² + δ)
         dγ = Σ g·x̂,    dβ = Σ g,    dresidual = g
 
-    In inference μ and σ are constants, and dx = γ/σ · g. Sums are computed in float64, elements in the dtype of `x`, with
-    the same bits for every number of threads, instruction set and layout.
+    In inference μ and σ are constants, and dx = γ/σ · g. Sums are computed in float64, elements in the dtype of `x`,
+    with the same bits for every number of threads, instruction set and layout.
 
     Source: Ioffe and Szegedy 2015, section 3; Deep Learning, section 8.7.1.
 
