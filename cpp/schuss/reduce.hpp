@@ -29,14 +29,19 @@ constexpr int kLanes = kBlock<double>;
 
 // What a chunk has come to in each channel: two sums, of which summands make what they like.
 struct ChunkSums {
-  Index chunks, channels;
+  Index positions, chunks, channels;
   std::vector<double> a, b;  // [chunk][channel]
 
   explicit ChunkSums(const Layout& layout)
-      : chunks((layout.positions() + kChunk - 1) / kChunk),
+      : positions(layout.positions()),
+        chunks((positions + kChunk - 1) / kChunk),
         channels(layout.channels),
         a(chunks * channels),
         b(chunks * channels) {}
+
+  Index end(Index chunk) const { return std::min((chunk + 1) * kChunk, positions); }  // of its positions
+  double* a_of(Index chunk, Index channel) { return &a[chunk * channels + channel]; }
+  double* b_of(Index chunk, Index channel) { return &b[chunk * channels + channel]; }
 };
 
 // As many values as a block of doubles holds.
@@ -166,9 +171,6 @@ struct AtPosition {
 // How far ahead of the sums memory is asked for, in elements: segments are too short for the processor to foresee.
 constexpr Index kAhead = 512;
 
-// Channels of one unit of work; more if segments are so short that several share a cache line.
-constexpr Index kSegmentTile = 16;
-
 // Walks along the positions of a channel.
 struct Walk {
   Index step, inner, i, at;  // from the end of a segment to the next one; the place in the segment and in the array
@@ -245,39 +247,53 @@ template <int Channels, class Summand>
   }
 }
 
-// The same for `count` channels.
-template <int Channels = kTogether, class Summand>
-void sum_channels(const Summand& summand, const Layout& layout, Index begin, Index end, Index channel, Index count,
-                  double* a, double* b) {
-  for (; count >= Channels; channel += Channels, count -= Channels, a += Channels, b += Channels)
-    sum_segments<Channels>(summand, layout, begin, end, channel, a, b);
-  if constexpr (Channels > 1)
-    if (count > 0) sum_channels<Channels - 1>(summand, layout, begin, end, channel, count, a, b);
+}  // namespace chunk
+
+// Some channels of some chunks: a unit of work.
+struct Part {
+  Index first_chunk, last_chunk, first_channel, last_channel;  // the last ones are not among them
+
+  Index channels() const { return last_channel - first_channel; }
+};
+
+template <class Summand>
+void sum_rows(const Summand& summand, const Layout& layout, const Part& part, ChunkSums& sums) {
+  for (Index k = part.first_chunk; k < part.last_chunk; ++k)
+    chunk::sum_rows(summand, layout, k * kChunk, sums.end(k), part.first_channel, static_cast<int>(part.channels()),
+                    sums.a_of(k, part.first_channel), sums.b_of(k, part.first_channel));
 }
 
-}  // namespace chunk
+// As many channels together as can be, along all the chunks, and then the next ones.
+template <int Together = chunk::kTogether, class Summand>
+void sum_segments(const Summand& summand, const Layout& layout, Part part, ChunkSums& sums) {
+  for (; part.channels() >= Together; part.first_channel += Together)
+    for (Index k = part.first_chunk; k < part.last_chunk; ++k)
+      chunk::sum_segments<Together>(summand, layout, k * kChunk, sums.end(k), part.first_channel,
+                                    sums.a_of(k, part.first_channel), sums.b_of(k, part.first_channel));
+  if constexpr (Together > 1)
+    if (part.channels() > 0) sum_segments<Together - 1>(summand, layout, part, sums);
+}
 
 // The two sums of every chunk and channel.
 template <class Summand>
 ChunkSums sum_chunks(const Summand& summand, const Layout& layout, int max_threads) {
+  constexpr Index kUnit = 256 * 1024;  // bytes of a unit of work
+  constexpr Index width = sizeof(typename Summand::Type) * std::tuple_size_v<decltype(summand.inputs)>;
   ChunkSums sums(layout);
-  const Index channels = layout.channels, chunks = sums.chunks;
-  const Index bytes = layout.size() * static_cast<Index>(sizeof(typename Summand::Type) * summand.inputs.size());
   // Fewer channels than a block of doubles holds are summed one by one.
-  const bool rows = layout.inner == 1 && channels >= kLanes;
-  const Index tile = rows ? chunk::kTile : std::max<Index>(chunk::kSegmentTile, 64 / layout.inner);
-  const Index tiles = (channels + tile - 1) / tile;
-  // Neighbours in memory follow each other: the channels of a chunk, or the chunks of a channel if these are whole.
-  const bool by_chunk = layout.inner < kChunk;
-  for_units(chunks * tiles, bytes, max_threads, [&](Index unit) {
-    const Index k = by_chunk ? unit / tiles : unit % chunks, t = by_chunk ? unit % tiles : unit / chunks;
-    const Index begin = k * kChunk, end = std::min(begin + kChunk, layout.positions());
-    const Index first = t * channels / tiles, last = (t + 1) * channels / tiles;
-    double *a = &sums.a[k * channels + first], *b = &sums.b[k * channels + first];
-    if (rows)
-      chunk::sum_rows(summand, layout, begin, end, first, static_cast<int>(last - first), a, b);
-    else
-      chunk::sum_channels(summand, layout, begin, end, first, last - first, a, b);
+  const bool rows = layout.inner == 1 && layout.channels >= kLanes;
+  // Long segments: a few channels along several chunks. Short ones: so many channels that pieces of a chunk that share
+  // a cache line are used together.
+  const bool is_long = layout.inner >= kChunk;
+  const Index tile = rows ? chunk::kTile : is_long ? chunk::kTogether : std::max<Index>(16, 64 / layout.inner);
+  const Index run = std::max<Index>(1, kUnit / (tile * kChunk * width));
+  const Index tiles = (layout.channels + tile - 1) / tile, runs = (sums.chunks + run - 1) / run;
+  for_units(runs * tiles, layout.size() * width, max_threads, [&](Index unit) {
+    // Neighbours in memory follow each other.
+    const Index r = is_long ? unit % runs : unit / tiles, t = is_long ? unit / runs : unit % tiles;
+    const Part part{r * run, std::min((r + 1) * run, sums.chunks), t * layout.channels / tiles,
+                    (t + 1) * layout.channels / tiles};
+    rows ? sum_rows(summand, layout, part, sums) : sum_segments(summand, layout, part, sums);
   });
   return sums;
 }
