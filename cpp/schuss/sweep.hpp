@@ -44,11 +44,15 @@ template <class Operation>
   using T = typename Operation::Type;
   const Operation operation = in_memory;
   Index channel = begin % layout.channels;
+  Index start = begin / layout.channels * layout.row + channel * layout.inner + first;
   for (Index segment = begin; segment < end; ++segment) {
     const auto numbers = operation.numbers([&](const T* v) { return Block<T>(Block<T>::Constant(v[channel])); });
-    const Index start = layout.offset(segment / layout.channels * layout.inner, channel) + first;
     by_blocks<T>(length, [&](Index at, auto... count) { operation(start + at, numbers, count...); });
-    if (++channel == layout.channels) channel = 0;
+    start += layout.inner;
+    if (++channel == layout.channels) {
+      channel = 0;
+      start += layout.row - layout.channels * layout.inner;
+    }
   }
 }
 

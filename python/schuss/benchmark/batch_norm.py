@@ -21,7 +21,7 @@ from schuss.benchmark.measure import FULL, Effort, measure
 from schuss.benchmark.results import Result, Run, Spread
 from schuss.benchmark.targets import Reached, Results, Target, least
 
-PEERS = ("numpy", "torch")
+PEERS = ("numpy", "torch", "torch-inplace")
 
 KINDS = {"forward": 3, "backward": 5, "inference": 2, "forward+residual+relu": 4}  # and how often each moves an array
 
@@ -127,7 +127,13 @@ class Call:
 
         return backward if self.case.kind == "backward" else forward
 
-    def torch(self) -> Callable[[], Any]:
+    def torch_inplace(self) -> Callable[[], Any]:
+        """The same, but the sum and the ReLU overwrite their argument."""
+        if self.residual is None:
+            raise UnavailableError("torch's batch normalization does not work in place")
+        return self.torch(inplace=True)
+
+    def torch(self, inplace: bool = False) -> Callable[[], Any]:
         """Torch's functions, without recording gradients; in its channels-last form where the channels are last."""
         torch = load_torch()
         last = self.x.ndim == 4 and self.case.channel_axis == -1
@@ -148,8 +154,7 @@ class Call:
 
         def three() -> Array:
             y = torch.nn.functional.batch_norm(x, mean, var, gamma, beta, training, MOMENTUM, EPS)
-            y += dy
-            return back(y.relu_())
+            return back(y.add_(dy).relu_() if inplace else torch.relu(y + dy))
 
         _, mu, inverse = torch.native_batch_norm(x, gamma, beta, mean, var, training, MOMENTUM, EPS)
         gradient = torch.ops.aten.native_batch_norm_backward
@@ -180,7 +185,7 @@ def measure_case(case: Case, peers: Sequence[str], effort: Effort) -> Result:
     contestants = []
     for name in ("schuss", "ceiling", *peers):
         try:
-            step = getattr(call, name)()
+            step = getattr(call, name.replace("-", "_"))()
         except UnavailableError as reason:
             result.absent[name] = str(reason)
             continue

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.results import Result, Run, Spread
 from schuss.benchmark.targets import Finding
 
@@ -18,6 +17,7 @@ HEADINGS = {
     "torch": "torch",
     "torch-foreach": "torch\nforeach",
     "torch-fused": "torch\nfused",
+    "torch-inplace": "torch\nin place",
 }
 
 WIDTH = 120  # of the tables, where the output is no terminal
@@ -131,7 +131,7 @@ def show(run: Run, findings: Sequence[Finding], to: Console) -> None:
     """Print all tables of a run."""
     to.print(heading(run.machine))
     timed = {name for result in run.results for name in result.samples}
-    peers = [peer for peer in PEERS if peer in timed]
+    peers = [peer for peer in HEADINGS if peer in timed]
     for workload in dict.fromkeys(result.workload for result in run.results):
         of_workload = [result for result in run.results if result.workload == workload]
         to.print(section(of_workload, peers, narrow=to.width < NARROW))

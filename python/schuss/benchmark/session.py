@@ -22,7 +22,7 @@ def run(settings: suite.Settings, json: Path | None) -> int:
 
 def run_batch_norm(settings: suite.Settings, shapes: Sequence[str] | None, json: Path | None) -> int:
     """Likewise for the suite of batch normalization. Returns the exit code."""
-    peers = [peer for peer in batch_norm.PEERS if peer in settings.peers]
+    peers = [peer for peer in batch_norm.PEERS if peer.removesuffix("-inplace") in settings.peers]
     options: dict[str, Any] = {"dtype": settings.dtype, "threads": settings.threads, "effort": settings.effort}
     done = batch_norm.run(peers, shapes=shapes, **options)
     return _publish(done, evaluate(done.results, batch_norm.TARGETS), json)
