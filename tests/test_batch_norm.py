@@ -186,11 +186,49 @@ def test_both_layouts_of_the_same_data_give_the_same_bits(shape, dtype, options,
         assert_same(results[1][2][2], to_last(results[0][2][2]))
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(60, 1203, 41), (9000, 1100, 1)], ids=str)
+def test_the_ways_of_data_beyond_the_caches(shape, dtype, level):
+    """Channels by themselves in short segments, and many threads at once: against the same data with channels last."""
+    data = draw(Shape(shape, 1, ""), dtype, (True, True, True, "relu", True))
+    last = [np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (data.x, data.dy, data.options["residual"])]
+    options = {**data.options, "channel_axis": -1, "residual": last[2]}
+    running = [r.copy() for r in data.running]
+    right_y, right = schuss.batch_norm(
+        last[0], *data.parameters.values(), *running, training=True, **options, num_threads=1
+    )
+    right_dx, *right_sums, _ = schuss.batch_norm_backward(last[1], right, num_threads=1)
+    for num_threads in (1, 3):
+        y, saved, got_running = data.forward(schuss.batch_norm, True, num_threads=num_threads)
+        dx, *sums, _ = schuss.batch_norm_backward(data.dy, saved, num_threads=num_threads)
+        assert_same(np.moveaxis(y, 1, -1), right_y)
+        assert_same(np.moveaxis(dx, 1, -1), right_dx)
+        for got, wanted in zip([*sums, *got_running], [*right_sums, *running], strict=True):
+            assert_same(got, wanted)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("where", ["x", "dy", "running_mean"])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+def test_bits_of_what_is_not_finite(where, value, dtype, training, level):
+    for shape in (Shape((13, 9), 1, ""), Shape((3, 9, 5), 1, ""), Shape((700, 3), -1, "")):
+        data = draw(shape, dtype)
+        {"x": data.x, "dy": data.dy, "running_mean": data.running[0]}[where].flat[2] = value
+        with np.errstate(invalid="ignore"):
+            y, saved, running = data.forward(reference.batch_norm, training)
+            wanted = [y, *running, *reference.batch_norm_backward(data.dy, saved)]
+        y, saved, running = data.forward(schuss.batch_norm, training)
+        for got, right in zip([y, *running, *schuss.batch_norm_backward(data.dy, saved)], wanted, strict=True):
+            assert_same(got, right)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("positions", [2, 7, 8, 9, 511, 512, 513, 1027])
 @pytest.mark.parametrize("inner", [1, 3, 8, 17, 63, 64, 65])
-def test_bits_at_every_edge(positions, inner, level):
+def test_bits_at_every_edge(positions, inner, dtype, level):
     outer = -(-positions // inner)
-    data = draw(Shape((outer, 9, inner), 1, ""), np.float32)
+    data = draw(Shape((outer, 9, inner), 1, ""), dtype)
     if outer * inner < 2:
         pytest.skip("has one value in each channel")
     y, saved, _ = data.forward(schuss.batch_norm, True)

@@ -48,6 +48,24 @@ def test_without_momentum_the_running_statistics_are_the_average_over_minibatche
     np.testing.assert_allclose(layer.running_var, np.mean([x.var(0, ddof=1) for x in batches()], 0), rtol=1e-13)
 
 
+def test_what_is_accumulated_must_fit_the_layer():
+    layer = schuss.BatchNorm(3)
+    with pytest.raises(TypeError, match="running_mean has dtype float32, expected float64, x has float64"):
+        layer.accumulate(np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"running_mean has shape \(3,\), expected \(5,\): x of shape \(4, 5\) has 5"):
+        layer.accumulate(np.ones((4, 5), np.float32))
+    with pytest.raises(RuntimeError, match="finalize needs an accumulate before it"):
+        layer.finalize()
+
+
+def test_the_average_over_minibatches_is_not_needed_where_it_is_not_used():
+    x = batches(1)[0]
+    y, saved = schuss.batch_norm(x, training=True, momentum=None)
+    np.testing.assert_array_equal(y, schuss.batch_norm(x, training=True)[0])
+    again, _ = schuss.batch_norm(x, None, None, saved.mean, saved.var, training=False, momentum=None)
+    np.testing.assert_allclose(again, y, rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_books_statistics_are_those_of_the_whole_set(dtype):
     layer = schuss.BatchNorm(3, dtype=dtype)

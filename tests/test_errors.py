@@ -381,12 +381,16 @@ BATCH_NORM_CASES = [  # what differs from a good call with x of shape (4, 3)
     ({"eps": "1e-5"}, TypeError, "eps must be a positive number, got '1e-5'"),
     ({"momentum": 1.1}, ValueError, "momentum must be None or in [0, 1], got 1.1"),
     ({"momentum": True}, TypeError, "momentum must be None or a number in [0, 1], got True"),
-    ({"momentum": None}, TypeError, "num_batches must be an integer of at least 0 for momentum=None, got None"),
+    ({"momentum": None}, TypeError, "num_batches must be an integer of at least 0, got None"),
     ({"momentum": None, "num_batches": -1}, ValueError, "num_batches must be an integer of at least 0, got -1"),
     ({"num_batches": 3}, ValueError, "num_batches=3 is for momentum=None, got momentum=0.1"),
     ({"channel_axis": 2}, ValueError, "channel_axis is 2, expected an axis of x, which has 2 dimensions"),
     ({"channel_axis": -3}, ValueError, "channel_axis is -3, expected an axis of x"),
     ({"channel_axis": 1.0}, TypeError, "channel_axis must be an integer, got 1.0"),
+    ({"channel_axis": 2**40}, ValueError, "channel_axis must be an axis of x, got 1099511627776"),
+    ({"eps": 10**400}, ValueError, "eps must be a positive number, got 1000"),
+    ({"eps": np.complex128(1j)}, TypeError, "eps must be a positive number, got np.complex128(1j)"),
+    ({"activation": X}, ValueError, "activation must be 'relu' or None, got array("),
     ({"activation": "gelu"}, ValueError, "activation must be 'relu' or None, got 'gelu'"),
     ({"training": 1}, TypeError, "training must be True or False, got 1"),
     ({"num_threads": 0}, ValueError, "num_threads must be an integer of at least 1 and less than 2**31, got 0"),
@@ -420,12 +424,15 @@ def test_batch_norm_outputs_that_overlap():
     assert (memory == 1).all()
 
 
+SEVENS = np.full((4, 3), 7, np.float32)
+
 BACKWARD_CASES = [
     ({"dy": np.ones((3, 4), np.float32)}, ValueError, "dy has shape (3, 4), expected (4, 3) like x"),
     ({"dy": np.ones((4, 3))}, TypeError, "dy has dtype float64, expected float32 like x"),
     ({"dy": strided(4, 3)}, ValueError, "dy has shape (4, 3) and strides (24, 8)"),
     ({"saved": (1, 2)}, TypeError, "saved must be what batch_norm returned, got tuple"),
     ({"out": X}, ValueError, "out overlaps x in memory"),
+    ({"dy": SEVENS, "out": SEVENS}, ValueError, "out overlaps dy in memory"),
     ({"out": read_only((4, 3))}, ValueError, "out is read-only"),
     ({"num_threads": "2"}, TypeError, "num_threads must be an integer of at least 1, got '2'"),
 ]
@@ -434,15 +441,23 @@ BACKWARD_CASES = [
 @pytest.mark.parametrize(("changed", "exception", "message"), BACKWARD_CASES)
 def test_batch_norm_backward(changed, exception, message):
     _, saved = schuss.batch_norm(X, training=True)
-    arguments = {"dy": np.ones((4, 3), np.float32), "saved": saved, **changed}
+    arguments = {"dy": np.ones((4, 3), np.float32), "saved": saved, "out": np.full((4, 3), 7, np.float32), **changed}
+    arrays = {**arguments, "mean": saved.mean, "var": saved.var, "x": X}
+    before = {name: a.copy() for name, a in arrays.items() if isinstance(a, np.ndarray)}
     with pytest.raises(exception, match=re.escape(message)):
         schuss.batch_norm_backward(**arguments)
-    assert (X == 1).all()
+    for name, array in before.items():
+        assert np.array_equal(array, arrays[name])
 
 
 LAYER_CASES = [
     ((0,), {}, ValueError, "num_channels must be an integer of at least 1, got 0"),
     ((2.0,), {}, TypeError, "num_channels must be an integer of at least 1, got 2.0"),
+    ((10**30,), {}, ValueError, "num_channels must be an integer of at least 1"),
+    ((3,), {"dtype": "foo"}, TypeError, "dtype must be float32 or float64, got 'foo'"),
+    ((3,), {"dtype": None}, TypeError, "dtype must be float32 or float64, got None"),
+    ((3,), {"affine": "no"}, TypeError, "affine must be True or False, got 'no'"),
+    ((3,), {"eps": np.bool_(True)}, TypeError, "eps must be a positive number, got np.True_"),
     ((3,), {"dtype": "float16"}, TypeError, "dtype must be float32 or float64, got 'float16'"),
     ((3,), {"eps": 0}, ValueError, "eps must be in (0, inf), got 0"),
     ((3,), {"momentum": -0.1}, ValueError, "momentum must be None or in [0, 1], got -0.1"),
@@ -463,14 +478,16 @@ def test_batch_norm_layer_out_of_order_or_with_a_wrong_state():
         layer.backward(X)
     with pytest.raises(RuntimeError, match="finalize needs an accumulate before it"):
         layer.finalize()
-    with pytest.raises(ValueError, match="x has 2 channels on axis -1, expected 3"):
+    with pytest.raises(ValueError, match=r"running_mean has shape .* has 2 channels on axis 1"):
         layer.accumulate(np.ones((4, 2), np.float32))
     state = layer.state_dict()
     for changed, exception, message in [
         ({"gamma": np.ones(3)}, TypeError, "state['gamma'] has dtype float64, expected float32"),
         ({"running_var": np.ones(2, np.float32)}, ValueError, "state['running_var'] has shape (2,), expected (3,)"),
-        ({"num_batches": -1}, ValueError, "state['num_batches'] must be at least 0, got -1"),
+        ({"num_batches": -1}, ValueError, "state['num_batches'] must be an integer of at least 0, got -1"),
+        ({"num_batches": 2.7}, TypeError, "state['num_batches'] must be an integer of at least 0, got 2.7"),
         ({"momentum": 1}, ValueError, "state has the names"),
+        ({3: 1}, ValueError, "state has the names"),
     ]:
         with pytest.raises(exception, match=re.escape(message)):
             layer.load_state_dict({**state, **changed})

@@ -161,7 +161,8 @@ CLASSES = {
 
 def test_every_rule_has_a_class_and_a_reference():
     assert list(CLASSES) == list(RULES), "a rule of the registry lacks its Python class in this table"
-    assert set(RULES) <= set(reference.__all__), "a rule of the registry lacks its NumPy reference"
+    rules = set(reference.__all__) - {"batch_norm", "batch_norm_backward"}
+    assert rules == set(RULES), "a rule of the registry lacks its NumPy reference"
     assert set(RULES) <= set(dir(kernels))
 
 

@@ -306,7 +306,13 @@ def test_damaged_and_foreign_checkpoints_are_refused(tmp_path):
     checkpoint.save(path, *make_trainer().snapshot())
     whole = path.read_bytes()
     foreign = safetensors.numpy.save({"x": np.zeros(3)})
-    cases = [(whole[:-1], "cannot be read"), (b"", "cannot be read"), (foreign, "is no checkpoint of schuss train")]
+    older = whole.replace(checkpoint.FORMAT.encode(), checkpoint.FORMAT[:-1].encode() + b"0")
+    cases = [
+        (whole[:-1], "cannot be read"),
+        (b"", "cannot be read"),
+        (foreign, "is no checkpoint of schuss train"),
+        (older, "is of another version of schuss train"),
+    ]
     for content, message in cases:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=message):

@@ -63,7 +63,7 @@ class Arrays {
 
  private:
   const View& add(const py::handle& object, Access access, const char* name) {
-    return views_.emplace_back(view(object, access, argument(name)));
+    return views_.emplace_back(view(object, access, Name(name)));
   }
 
   std::vector<View> views_;
@@ -165,9 +165,10 @@ py::tuple backward(const py::object& dy, const py::object& x, const py::object& 
   return py::make_tuple(dx, dgamma, dbeta);
 }
 
-// The number of values in a channel, their means and their biased variances.
-py::tuple moments(const py::object& x, int channel_axis, int num_threads) {
-  const Arrays arrays(x, channel_axis);
+// The number of values in a channel, their means and their biased variances. running_mean is only looked at.
+py::tuple moments(const py::object& x, const py::object& running_mean, int channel_axis, int num_threads) {
+  Arrays arrays(x, channel_axis);
+  arrays.by_channel(running_mean, Access::read, "running_mean");
   const Doubles mean(arrays.layout.channels), var(arrays.layout.channels);
   const batch_norm::Statistics to{begin(mean), begin(var)};
   by_format(arrays.data(), [&]<class T>() {
@@ -179,14 +180,17 @@ py::tuple moments(const py::object& x, int channel_axis, int num_threads) {
   return py::make_tuple(arrays.layout.positions(), mean, var);
 }
 
-void move_arrays_twice(const py::object& x, const py::object& dy, const py::object& out, bool twice, int num_threads) {
+void move_arrays_in_passes(const py::object& x, const py::object& dy, const py::object& out, bool first_pass,
+                           int num_threads) {
   Arrays arrays(x, 0);
   const void* dy_ = arrays.like_x(dy, Access::read, "dy");
   void* out_ = arrays.like_x(out, Access::write, "out");
   arrays.require_disjoint();
   const auto call = [&]<class Word>() {
-    move_twice(static_cast<const Word*>(arrays.data().data()), static_cast<const Word*>(dy_), static_cast<Word*>(out_),
-               arrays.data().size(), twice, num_threads > 0 ? num_threads : threads.count());
+    const py::gil_scoped_release released;
+    move_in_passes(static_cast<const Word*>(arrays.data().data()), static_cast<const Word*>(dy_),
+                   static_cast<Word*>(out_), arrays.data().size(), first_pass,
+                   num_threads > 0 ? num_threads : threads.count());
   };
   arrays.data().format() == Format::f32 ? call.template operator()<std::uint32_t>()
                                         : call.template operator()<std::uint64_t>();
@@ -204,11 +208,13 @@ void register_batch_norm(py::module_& module) {
              py::arg("beta"), py::arg("mean"), py::arg("var"), py::arg("out"), py::arg("training"), py::arg("eps"),
              py::arg("channel_axis"), py::arg("relu"), py::arg("residual"), py::arg("num_threads"),
              "dx, dgamma, dbeta and, with a residual, its gradient.");
-  module.def("batch_moments", &moments, py::arg("x"), py::arg("channel_axis"), py::arg("num_threads"),
-             "The number of values in each channel, their means and their biased variances.");
-  module.def("move_twice", &move_arrays_twice, py::arg("x"), py::arg("dy"), py::arg("out"), py::arg("twice"),
+  module.def("batch_moments", &moments, py::arg("x"), py::arg("running_mean"), py::arg("channel_axis"),
              py::arg("num_threads"),
-             "Reads x, and dy unless it is None, twice (or once) and writes out, as batch normalization does.");
+             "The number of values in each channel, their means and their biased variances; x must fit running_mean.");
+  module.def("move_in_passes", &move_arrays_in_passes, py::arg("x"), py::arg("dy"), py::arg("out"),
+             py::arg("first_pass"), py::arg("num_threads"),
+             "Reads x, and dy unless it is None, twice, or once without a first pass, and writes out, as batch "
+             "normalization does.");
 }
 
 }  // namespace schuss::bind

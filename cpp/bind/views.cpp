@@ -59,9 +59,6 @@ bool is_format(const py::dtype& dtype) {
 
 }  // namespace
 
-// Both strings are interned: they live as long as the interpreter does.
-Name argument(const char* name) { return {PyUnicode_InternFromString(name), PyUnicode_InternFromString("")}; }
-
 Format View::format() const { return array.itemsize() == 4 ? Format::f32 : Format::f64; }
 
 View view(const py::handle& object, Access access, const Name& name) {

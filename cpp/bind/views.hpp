@@ -16,15 +16,16 @@ enum class Format { f32, f64 };
 
 enum class Access { read, write };
 
-// An array as the caller named it: `grads` and `[3]`, put together only when an error needs it.
+// An array as the caller named it: `grads` and `[3]`, put together only when an error needs it; or one word.
 struct Name {
   py::handle argument;
   py::handle index;
-  std::string str() const { return std::string(py::str(argument)) + std::string(py::str(index)); }
-};
+  const char* word = nullptr;
 
-// An argument that is one array.
-Name argument(const char* name);
+  Name(py::handle argument_, py::handle index_) : argument(argument_), index(index_) {}
+  explicit Name(const char* word_) : word(word_) {}
+  std::string str() const { return word ? word : std::string(py::str(argument)) + std::string(py::str(index)); }
+};
 
 struct View {
   py::array array;  // keeps the memory alive

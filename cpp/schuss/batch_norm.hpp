@@ -25,7 +25,6 @@ struct Deviations {
     a += d;
     b += d * d;
   }
-  T padding(T x0) const { return x0; }
 };
 
 struct Statistics {
@@ -88,16 +87,22 @@ Numbers<double> doubles(const T* numbers, Index channels, double if_absent = 0) 
   return Eigen::Map<const Numbers<T>>(numbers, channels).template cast<double>();
 }
 
-// running ← (1 − weight) · running + weight · new, with the unbiased variance.
+// running ← (1 − weight) · running + weight · new, with the unbiased variance. In strips, which need no memory: once
+// the first number has been changed nothing can go wrong.
 template <class T>
 void update_running(T* running_mean, T* running_var, const Layout& layout, Statistics batch, double weight) {
-  const Index channels = layout.channels;
   const double m = static_cast<double>(layout.positions()), unbiased = m / (m - 1);
-  const Numbers<double> mean = (1 - weight) * doubles(running_mean, channels) + weight * doubles(batch.mean, channels);
-  const Numbers<double> var =
-      (1 - weight) * doubles(running_var, channels) + weight * (doubles(batch.var, channels) * unbiased);
-  Eigen::Map<Numbers<T>>(running_mean, channels) = mean.cast<T>();
-  Eigen::Map<Numbers<T>>(running_var, channels) = var.cast<T>();
+  const auto update = [weight](T* running, const Strip& now) {
+    Eigen::Map<Numbers<T>> old(running, now.size());
+    const Strip before = old.template cast<double>();
+    const Strip after = (1 - weight) * before + weight * now;
+    old = after.template cast<T>();
+  };
+  for (Index c = 0; c < layout.channels; c += kStrip) {
+    const Index count = std::min(kStrip, layout.channels - c);
+    update(running_mean + c, Eigen::Map<const Strip>(batch.mean + c, count));
+    update(running_var + c, Eigen::Map<const Strip>(batch.var + c, count) * unbiased);
+  }
 }
 
 inline Numbers<double> inverse_sigma(const double* var, Index channels, double eps) {
@@ -184,7 +189,6 @@ struct GradientSums {
     else
       b = add_exact_product(b, g, widen(x));
   }
-  T padding(T) const { return 0; }
 };
 
 // dx = (g − offset − (x − mean) · slope) · scale; through running statistics, which are constants, dx = g · scale.
@@ -200,8 +204,20 @@ struct Gradient {
     Block<T> offset, slope;
   };
 
-  std::array<const T**, 5> arrays() { return {&mean, &scale, &shift, &offset, &slope}; }
-  OfChannels numbers(const auto& of) const { return {{of(mean), of(scale), of(shift)}, of(offset), of(slope)}; }
+  auto arrays() {
+    if constexpr (Training)
+      return std::array{&mean, &scale, &shift, &offset, &slope};
+    else
+      return std::array{&mean, &scale, &shift};
+  }
+  OfChannels numbers(const auto& of) const {
+    OfChannels k{{of(mean), of(scale), of(shift)}, Block<T>::Zero(), Block<T>::Zero()};
+    if constexpr (Training) {
+      k.offset = of(offset);
+      k.slope = of(slope);
+    }
+    return k;
+  }
 
   void operator()(Index at, const OfChannels& k, auto... count) const {
     const auto load = [&](const T* array) { return Plain<T>::load(array + at, count...); };
@@ -232,7 +248,7 @@ void advance(Index by, Pointers&... pointers) {
 }
 
 // Both passes over some channels, and then over the next ones: the second pass finds in a cache what the first one has
-// read. Each thread takes channels of its own. That pays for data that no cache holds whole, if there are channels
+// read. Each thread takes channels of its own. That pays for data that caches do not hold whole, if there are channels
 // enough, each apart from the others in memory and small; else each pass goes through all channels. `bytes` is what the
 // first pass reads for a position of a channel.
 template <class Call>
@@ -259,10 +275,9 @@ struct Forward {
   Statistics batch;
 
   void operator()(const Layout& layout, const Options& options) const {
-    if (options.training)
-      by_channels(*this, layout, sizeof(T), options);
-    else
-      run(layout, options);
+    if (!options.training) return run(layout, options);
+    by_channels(*this, layout, sizeof(T), options);
+    if (running_mean) update_running(running_mean, running_var, layout, batch, weight);
   }
 
   // The same call from a channel on.
@@ -276,7 +291,6 @@ struct Forward {
   void run(const Layout& layout, const Options& options) const {
     if (options.training) {
       statistics(x, layout, batch, options.max_threads);
-      if (running_mean) update_running(running_mean, running_var, layout, batch, weight);
     } else {
       std::copy_n(running_mean, layout.channels, batch.mean);
       std::copy_n(running_var, layout.channels, batch.var);
@@ -338,8 +352,9 @@ struct Backward {
     GradientSums<T, M> summand{{}, rounded, scale, shift};
     summand.inputs[0] = dy, summand.inputs[1] = x;
     if constexpr (M == Mask::stored) summand.inputs[2] = y;
-    const ChunkSums sums = sum_chunks(summand, layout, options.max_threads);
-    const Subtracted subtracted = total(layout, sums, rounded, options);
+    Subtracted subtracted;
+    if (options.training || dgamma || dbeta)
+      subtracted = total(layout, sum_chunks(summand, layout, options.max_threads), rounded, options);
     const T *offset = subtracted.offset.data(), *slope = subtracted.slope.data();
 
     const Index bytes = layout.size() * static_cast<Index>(sizeof(T)) * ((y ? 4 : 3) + (dresidual ? 1 : 0));

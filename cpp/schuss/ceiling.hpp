@@ -1,7 +1,9 @@
 // The machine's limit: what moving a step's memory takes when nothing is computed. Benchmarks divide by it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "schuss/engine.hpp"
 #include "schuss/layout.hpp"
@@ -33,16 +35,16 @@ void move(const void*, const Tensor& tensor, Index begin, Index end) {
 }
 
 // Two passes as batch normalization makes them: the first reads x, and dy unless it is null; the second reads them once
-// more and writes y. `twice` leaves out the first pass if it is false. Each unit's values of the first pass are
+// more and writes y. In inference there is no first pass. Each unit's values of the first pass are
 // combined into one word that the second uses, so that no reading can be left out.
 template <class Word>
-void move_twice(const Word* x, const Word* dy, Word* y, Index size, bool twice, int max_threads) {
+void move_in_passes(const Word* x, const Word* dy, Word* y, Index size, bool first_pass, int max_threads) {
   constexpr Index step = 8 * 1024;
   const Index units = (size + step - 1) / step;
   const Index bytes = size * static_cast<Index>(sizeof(Word)) * (dy ? 2 : 1);
   const Word* other = dy ? dy : x;
   std::vector<Word> seen(units);
-  if (twice)
+  if (first_pass)
     for_units(units, bytes, max_threads, [&, x, other](Index unit) {
       const Index end = std::min(size, (unit + 1) * step);
       Word any = 0;

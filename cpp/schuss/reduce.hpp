@@ -10,8 +10,6 @@
 //   constants(at)           what it needs of a channel, from `at.first(array)`, an input's value at the first position
 //                           of the chunk, and `at.channel(array)`, a value of an array with one for each channel
 //   add(a, b, constants, x...)  adds the two terms, made from a value of each input, to the sums a and b
-//   padding(x0)             an input value whose terms are zero; x0 is the first input's value at the first position of
-//                           the chunk
 #pragma once
 
 #include <array>
@@ -208,15 +206,19 @@ template <int Channels, class Summand>
   }(std::make_integer_sequence<Index, Channels>{});
 
   const auto add = [&](int c, const auto*... input) { summand.add(a[c], b[c], constants[c], load_narrow(input)...); };
-  // A group of lanes that crosses the end of a segment, or of the chunk, is gathered first.
+  // A group of lanes that crosses the end of a segment, or of the chunk, is gathered first; of the lanes beyond the end
+  // of the chunk nothing is kept.
   const auto add_gathered = [&]<std::size_t... K>(std::index_sequence<K...>, int count) {
-    T group[Channels][sizeof...(K)][kLanes];
+    T group[Channels][sizeof...(K)][kLanes] = {};
     for (int k = 0; k < count; ++k, walk.advance(1))
       for (int c = 0; c < Channels; ++c) ((group[c][K][k] = summand.inputs[K][walk.at + c * inner]), ...);
     for (int c = 0; c < Channels; ++c) {
-      const T padding = summand.padding(summand.inputs[0][first + c * inner]);
-      for (int k = count; k < kLanes; ++k) ((group[c][K][k] = padding), ...);
+      const Block<double> a_before = a[c], b_before = b[c];
       add(c, static_cast<const T*>(group[c][K])...);
+      for (int k = count; k < kLanes; ++k) {
+        a[c][k] = a_before[k];
+        b[c][k] = b_before[k];
+      }
     }
   };
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include <array>
-#include <vector>
+#include <tuple>
 
 #include "schuss/codec.hpp"
 #include "schuss/layout.hpp"
@@ -56,8 +56,8 @@ template <class Operation>
   }
 }
 
-// Rows begin … end − 1, each `stride` elements after the one before, each column with numbers of its own; `columns` of
-// them from `first` on.
+// `columns` elements of rows begin … end − 1, each `stride` elements after the one before; `first` is the place of the
+// first one. Each column has numbers of its own.
 template <class Operation>
 [[gnu::flatten]] void rows(const Operation& in_memory, Index stride, Index begin, Index end, Index first,
                            Index columns) {
@@ -65,7 +65,7 @@ template <class Operation>
   const Operation operation = in_memory;
   for (Index row = begin; row < end; ++row)
     by_blocks<T>(columns, [&](Index c, auto... count) {
-      const auto numbers = operation.numbers([&](const T* v) { return Plain<T>::load(v + first + c, count...); });
+      const auto numbers = operation.numbers([&](const T* v) { return Plain<T>::load(v + c, count...); });
       operation(row * stride + first + c, numbers, count...);
     });
 }
@@ -83,28 +83,43 @@ void over_segments(const Operation& operation, const Layout& layout, Index bytes
   });
 }
 
-// The numbers of the channels as often as they occur in a row of `repeats` times all channels.
+// The channels' numbers for some columns, from column `first` on, of rows in which each channel has `inner` columns and
+// the channels recur.
 template <class T>
-std::vector<T> spread(const T* values, const Layout& layout, Index repeats) {
-  std::vector<T> columns;
-  columns.reserve(repeats * layout.channels * layout.inner);
-  for (Index k = 0; k < repeats; ++k)
-    for (Index c = 0; c < layout.channels; ++c) columns.insert(columns.end(), layout.inner, values[c]);
-  return columns;
+void spread(const T* values, const Layout& layout, Index first, Index columns, T* to) {
+  Index channel = first / layout.inner % layout.channels, i = first % layout.inner;
+  for (Index c = 0; c < columns; ++c) {
+    to[c] = values[channel];
+    if (++i < layout.inner) continue;
+    i = 0;
+    if (++channel == layout.channels) channel = 0;
+  }
 }
 
-// Short segments: the array is one of rows, whose columns repeat the channels' numbers.
+// Short segments: the array is one of rows, whose columns repeat the channels' numbers. Narrow rows are taken several
+// at a time.
 template <class Operation>
-void over_rows(Operation operation, const Layout& layout, Index bytes, int max_threads) {
+void over_rows(const Operation& operation, const Layout& layout, Index bytes, int max_threads) {
   using T = typename Operation::Type;
   constexpr Index least = 128;
   const Index plain = layout.channels * layout.inner;
   const bool whole_rows = plain == layout.row;
   const Index repeats = whole_rows && plain < least ? std::min(layout.outer, (least + plain - 1) / plain) : 1;
   const Index period = plain * repeats, stride = layout.row * repeats;
-  std::vector<std::vector<T>> columns;
-  if (period > layout.channels)
-    for (const T** values : operation.arrays()) *values = columns.emplace_back(spread(*values, layout, repeats)).data();
+  const auto some_columns = [&](Index begin, Index end, Index first, Index columns) {
+    Operation at_columns = operation;
+    const auto arrays = at_columns.arrays();
+    T spread_out[std::tuple_size_v<decltype(at_columns.arrays())>][kTile];
+    for (std::size_t k = 0; k < arrays.size(); ++k) {
+      if (period > layout.channels) {
+        spread(*arrays[k], layout, first, columns, spread_out[k]);
+        *arrays[k] = spread_out[k];
+      } else {
+        *arrays[k] += first;
+      }
+    }
+    rows(at_columns, stride, begin, end, first, columns);
+  };
 
   const Index count = layout.outer / repeats, left = layout.outer % repeats * plain;
   const Index tiles = (period + kTile - 1) / kTile;
@@ -112,9 +127,9 @@ void over_rows(Operation operation, const Layout& layout, Index bytes, int max_t
   const Index heights = (count + height - 1) / height;
   for_units<Order::outwards>(heights * tiles, bytes, max_threads, [&](Index unit) {
     const Index row = unit / tiles * height, first = unit % tiles * kTile;
-    rows(operation, stride, row, std::min(row + height, count), first, std::min(kTile, period - first));
+    some_columns(row, std::min(row + height, count), first, std::min(kTile, period - first));
   });
-  if (left > 0) rows(operation, stride, count, count + 1, 0, left);
+  if (left > 0) some_columns(count, count + 1, 0, left);
 }
 
 }  // namespace sweep

@@ -49,7 +49,8 @@ class Team {
  public:
   // Runs task(i) once for each i = 0 … tasks − 1, on the caller and up to `helpers` threads. While somebody else has
   // the team the caller works alone. Every thread computes in the caller's floating-point environment (rounding,
-  // flushing of denormals), so the result does not depend on who does what.
+  // flushing of denormals), so the result does not depend on who does what. If tasks throw, the caller gets the first
+  // exception, once all are done that have begun.
   template <class Task>
   void run(Index tasks, int helpers, const Task& task) {
     if (helpers < 1 || tasks < 2 || !run_together(tasks, helpers, task))
@@ -71,12 +72,19 @@ class Team {
     Index tasks;
     std::fenv_t environment;
     std::atomic<Index> taken{0}, taken_by_helpers{0};
+    std::exception_ptr exception;  // the first one that a task has thrown
+    std::atomic<bool> thrown{false};
 
     // The caller goes from the first task upwards and helpers from the last one downwards until they meet. So from
     // one step to the next a thread sees mostly the same data, which its cache may still hold.
-    void work(bool helper) {
-      for (Index front = 0; taken.fetch_add(1, std::memory_order_relaxed) < tasks; ++front)
-        call(task, helper ? tasks - 1 - taken_by_helpers.fetch_add(1, std::memory_order_relaxed) : front);
+    void work(bool helper) noexcept {
+      try {
+        for (Index front = 0; taken.fetch_add(1, std::memory_order_relaxed) < tasks; ++front)
+          call(task, helper ? tasks - 1 - taken_by_helpers.fetch_add(1, std::memory_order_relaxed) : front);
+      } catch (...) {
+        taken.store(tasks, std::memory_order_relaxed);  // nobody begins another one
+        if (!thrown.exchange(true)) exception = std::current_exception();
+      }
     }
   };
 
@@ -97,13 +105,14 @@ class Team {
   bool run_together(Index tasks, int helpers, const Task& task) {
     const std::unique_lock alone(busy_, std::try_to_lock);
     if (!alone) return false;
-    Job job{[](const void* t, Index i) { (*static_cast<const Task*>(t))(i); }, &task, tasks, {}};
+    Job job{[](const void* t, Index i) { (*static_cast<const Task*>(t))(i); }, &task, tasks, {}, {}, {}, {}, {}};
     std::fegetenv(&job.environment);
     helpers = std::min(helpers, most_helpers_);
     hire(helpers);
     open(job, helpers);
     job.work(false);
     close();
+    if (job.exception) std::rethrow_exception(job.exception);
     return true;
   }
 

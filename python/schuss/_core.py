@@ -63,8 +63,8 @@ move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # ar
 
 batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm
 batch_norm_backward: Callable[..., Any] = _core.batch_norm_backward
-batch_moments: Callable[[Any, int, int], tuple[int, NDArray[Any], NDArray[Any]]] = _core.batch_moments
-move_twice: Callable[[Any, Any, Any, bool, int], None] = _core.move_twice  # x, dy, out, twice, num_threads
+batch_moments: Callable[[Any, Any, int, int], tuple[int, NDArray[Any], NDArray[Any]]] = _core.batch_moments
+move_in_passes: Callable[[Any, Any, Any, bool, int], None] = _core.move_in_passes  # x, dy, out, first_pass, num_threads
 
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads

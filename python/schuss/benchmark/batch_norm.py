@@ -66,6 +66,7 @@ class Call:
         self.gamma, self.beta = (rng.standard_normal(channels, dtype) for _ in range(2))
         self.running = [np.zeros(channels, dtype), np.ones(channels, dtype)]
         self.options: dict[str, Any] = {"training": case.kind != "inference", "channel_axis": case.channel_axis}
+        self.options.update(eps=EPS, momentum=MOMENTUM)
         if self.residual is not None:
             self.options.update(activation="relu", residual=self.residual)
 
@@ -96,7 +97,7 @@ class Call:
         if self.residual is not None:
             raise UnavailableError("there is no ceiling with a residual")
         dy = self.dy if self.case.kind == "backward" else None
-        return functools.partial(_core.move_twice, self.x, dy, np.empty_like(self.x), self.options["training"], 0)
+        return functools.partial(_core.move_in_passes, self.x, dy, np.empty_like(self.x), self.options["training"], 0)
 
     def numpy(self) -> Callable[[], Array]:
         """The textbook's expressions, in the data's dtype."""
@@ -198,29 +199,33 @@ def measure_case(case: Case, peers: Sequence[str], effort: Effort) -> Result:
     return result
 
 
+def cases(dtype: str = "float32", shapes: Sequence[str] | None = None) -> list[Case]:
+    """All cases, or those of some shapes by name."""
+    chosen = [shape for shape in SHAPES if shapes is None or shape[0] in shapes]
+    return [Case(kind, name, shape, axis, dtype) for name, shape, axis in chosen for kind in KINDS]
+
+
 def run(
+    cases: Sequence[Case],
     peers: Sequence[str] = PEERS,
     *,
-    dtype: str = "float32",
     threads: int | None = None,
     effort: Effort = FULL,
-    shapes: Sequence[str] | None = None,
     watch: Callable[[Case], object] = lambda case: None,
 ) -> Run:
-    """Run all cases, or those of some shapes by name. Ctrl-C ends the run early and marks it interrupted."""
+    """Run some cases; `watch` hears of each before it begins. Ctrl-C ends the run early and marks it interrupted."""
     from schuss.benchmark import suite
 
+    dtype = cases[0].dtype
     settings = suite.Settings(recipes=(), peers=peers, dtype=dtype, threads=threads, effort=effort)
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     done = Run(started, {}, {"suite": "batch_norm", "peers": list(peers), "dtype": dtype, **asdict(effort)})
     with thread_count(threads, with_torch="torch" in peers):
         done.machine = suite.machine(settings)
         try:
-            for name, shape, axis in SHAPES:
-                for kind in KINDS if shapes is None or name in shapes else ():
-                    case = Case(kind, name, shape, axis, dtype)
-                    watch(case)
-                    done.results.append(measure_case(case, peers, effort))
+            for case in cases:
+                watch(case)
+                done.results.append(measure_case(case, peers, effort))
         except KeyboardInterrupt:
             done.interrupted = True
     return done

@@ -1,30 +1,44 @@
 """A run or a comparison at the terminal: progress, tables, files and exit codes."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schuss.benchmark import batch_norm, report, suite
 from schuss.benchmark import compare as comparison
-from schuss.benchmark.cases import Case
 from schuss.benchmark.results import Run
 from schuss.benchmark.targets import Finding, evaluate
+
+Show = Callable[[str], None]  # says which case is next
 
 
 def run(settings: suite.Settings, json: Path | None) -> int:
     """Run the suite, print its tables, write its samples. Returns the exit code."""
-    done = _with_progress(settings)
+
+    def measure(show: Show) -> Run:
+        return suite.run(settings, lambda case: show(f"{case.recipe.name}, {report.workload_name(case.workload.name)}"))
+
+    done = _with_progress(len(settings.cases), measure)
     return _publish(done, evaluate(done.results), json)
 
 
 def run_batch_norm(settings: suite.Settings, shapes: Sequence[str] | None, json: Path | None) -> int:
     """Likewise for the suite of batch normalization. Returns the exit code."""
     peers = [peer for peer in batch_norm.PEERS if peer.removesuffix("-inplace") in settings.peers]
-    options: dict[str, Any] = {"dtype": settings.dtype, "threads": settings.threads, "effort": settings.effort}
-    done = batch_norm.run(peers, shapes=shapes, **options)
+    cases = batch_norm.cases(settings.dtype, shapes)
+
+    def measure(show: Show) -> Run:
+        return batch_norm.run(
+            cases,
+            peers,
+            threads=settings.threads,
+            effort=settings.effort,
+            watch=lambda case: show(f"{case.kind}, {case.name}"),
+        )
+
+    done = _with_progress(len(cases), measure)
     return _publish(done, evaluate(done.results, batch_norm.TARGETS), json)
 
 
@@ -41,8 +55,8 @@ def _publish(done: Run, findings: list[Finding], json: Path | None) -> int:
     return 1 if any(result.wrong for result in done.results) else 0
 
 
-def _with_progress(settings: suite.Settings) -> Run:
-    """Run the suite; where the error output is a terminal, show there how far it is.
+def _with_progress(total: int, measure: Callable[[Show], Run]) -> Run:
+    """Measure; where the error output is a terminal, show there how many of the cases are done.
 
     The bar moves between cases only: refreshing it by itself would disturb what is timed.
     """
@@ -50,16 +64,15 @@ def _with_progress(settings: suite.Settings) -> Run:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     hidden = not console.is_terminal
     with Progress(*columns, console=console, auto_refresh=False, transient=True, disable=hidden) as progress:
-        task = progress.add_task("", total=len(settings.cases))
+        task = progress.add_task("", total=total)
         begun = 0
 
-        def watch(case: Case) -> None:
+        def show(case: str) -> None:
             nonlocal begun
-            place = report.workload_name(case.workload.name)
-            progress.update(task, completed=begun, description=f"{case.recipe.name}, {place}", refresh=True)
+            progress.update(task, completed=begun, description=case, refresh=True)
             begun += 1
 
-        return suite.run(settings, watch)
+        return measure(show)
 
 
 def compare(old: Path, new: Path) -> int:

@@ -1,6 +1,7 @@
 """Batch normalization as functions: forward, inference and backward. `schuss.BatchNorm` keeps their state."""
 
 import math
+import operator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -94,7 +95,8 @@ def batch_norm(
         activation: "relu" or None.
         residual: An array like `x`, added before the activation.
         out: An array like `x` for the result, which may share no memory with another argument. By default a new one.
-        num_batches: How many minibatches the running statistics have seen, at least 0; only for `momentum=None`.
+        num_batches: How many minibatches the running statistics have seen, at least 0; only for `momentum=None`, and
+            needed when they are updated.
         num_threads: At least 1; by default what `schuss.get_num_threads()` says.
 
     Returns:
@@ -117,10 +119,11 @@ def batch_norm(
         >>> saved.mean
         array([ 2., 20.])
     """
-    weight = _weight(momentum, num_batches)
+    updates = training is True and running_mean is not None
+    weight = _weight(momentum, num_batches, needed=updates)
     check_eps(eps)
     check_activation(activation)
-    _check_switch("training", training)
+    check_switch("training", training)
     if (running_mean is None) != (running_var is None):
         missing, present = ("mean", "var") if running_mean is None else ("var", "mean")
         raise ValueError(f"running_{missing} is None, expected an array like running_{present}")
@@ -151,7 +154,8 @@ def batch_norm_backward(
 ) -> tuple[Any, Array | None, Array | None] | tuple[Any, Array | None, Array | None, Any]:
     """The gradients for the arguments of a call of `batch_norm`, from the gradient for its result.
 
-    Formula, with g = dy where the activation has let the value pass and 0 elsewhere, and averages over the minibatch::
+    Formula, with g = dy where the activation's result is above 0 (or there is none) and 0 elsewhere, and averages
+    over the minibatch::
 
         dx = γ/σ · (g − mean(g) − x̂·mean(g·x̂)),    x̂ = (x − μ)/σ,    σ = √(σ² + δ)
         dγ = Σ g·x̂,    dβ = Σ g,    dresidual = g
@@ -205,18 +209,16 @@ def batch_norm_backward(
     return gradients
 
 
-def _weight(momentum: float | None, num_batches: int | None) -> float:
-    """The weight of a minibatch in the running statistics."""
+def _weight(momentum: float | None, num_batches: int | None, needed: bool) -> float:
+    """The weight of a minibatch in the running statistics, if there is a need for it."""
     check_momentum(momentum)
     if momentum is not None:
         if num_batches is not None:
             raise ValueError(f"num_batches={num_batches!r} is for momentum=None, got momentum={momentum!r}")
         return float(momentum)
-    if isinstance(num_batches, bool) or not isinstance(num_batches, (int, np.integer)):
-        raise TypeError(f"num_batches must be an integer of at least 0 for momentum=None, got {num_batches!r}")
-    if num_batches < 0:
-        raise ValueError(f"num_batches must be an integer of at least 0, got {num_batches!r}")
-    return 1 / (int(num_batches) + 1)
+    if num_batches is None and not needed:
+        return 1.0
+    return 1 / (check_count("num_batches", num_batches, least=0) + 1)
 
 
 def check_momentum(momentum: Any) -> None:
@@ -233,7 +235,7 @@ def check_eps(eps: Any) -> None:
 
 def check_activation(activation: Any) -> None:
     """Raise unless it is "relu" or None."""
-    if activation is not None and activation != "relu":
+    if activation is not None and not (isinstance(activation, str) and activation == "relu"):
         raise ValueError(f"activation must be 'relu' or None, got {activation!r}")
 
 
@@ -241,15 +243,31 @@ def check_axis(channel_axis: Any) -> int:
     """The axis as an integer; whether `x` has it is another question."""
     if isinstance(channel_axis, bool) or not hasattr(channel_axis, "__index__"):
         raise TypeError(f"channel_axis must be an integer, got {channel_axis!r}")
-    return int(channel_axis)
+    if abs(operator.index(channel_axis)) >= 2**31:
+        raise ValueError(f"channel_axis must be an axis of x, got {channel_axis!r}")
+    return operator.index(channel_axis)
 
 
-def _check_switch(name: str, value: Any) -> None:
+def check_count(name: str, value: Any, least: int) -> int:
+    """The value, unless it is no integer of at least so many; at most 2⁶² then."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if not least <= operator.index(value) <= 2**62:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return operator.index(value)
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Raise unless it is True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def _number(name: str, value: Any, expected: str) -> float:
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") or getattr(value, "ndim", None):
+    odd = isinstance(value, (bool, np.bool_, str, np.complexfloating)) or getattr(value, "ndim", None)
+    if odd or not hasattr(value, "__float__"):
         raise TypeError(f"{name} must be {expected}, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except (OverflowError, TypeError, ValueError):
+        raise ValueError(f"{name} must be {expected}, got {value!r}") from None

@@ -13,8 +13,10 @@ from schuss.normalization.functions import (
     batch_norm_backward,
     check_activation,
     check_axis,
+    check_count,
     check_eps,
     check_momentum,
+    check_switch,
 )
 
 Array = NDArray[Any]
@@ -75,12 +77,9 @@ class BatchNorm:
         activation: Activation = None,
         num_threads: int | None = None,
     ) -> None:
-        if isinstance(num_channels, bool) or not hasattr(num_channels, "__index__"):
-            raise TypeError(f"num_channels must be an integer of at least 1, got {num_channels!r}")
-        if num_channels < 1:
-            raise ValueError(f"num_channels must be an integer of at least 1, got {num_channels!r}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+        shape = (check_count("num_channels", num_channels, least=1),)
+        dtype = _check_dtype(dtype)
+        check_switch("affine", affine)
         check_momentum(momentum)
         check_eps(eps)
         check_activation(activation)
@@ -89,9 +88,8 @@ class BatchNorm:
         self.num_threads = None if num_threads is None else threads.check_num_threads(num_threads)
         self.training = True
 
-        shape = (int(num_channels),)
-        self.params: dict[str, Array] = {"gamma": np.ones(shape, dtype), "beta": np.zeros(shape, dtype)}
-        self.params = self.params if affine else {}
+        parameters = {"gamma": np.ones(shape, dtype), "beta": np.zeros(shape, dtype)}
+        self.params: dict[str, Array] = parameters if affine else {}
         self.grads: dict[str, Array] = {name: np.zeros(shape, dtype) for name in self.params}
         self.running_mean: Array = np.zeros(shape, dtype)
         self.running_var: Array = np.ones(shape, dtype)
@@ -144,14 +142,12 @@ class BatchNorm:
 
     def accumulate(self, x: Any) -> None:
         """Take a minibatch into the statistics of the set that `finalize` uses; `x` as for `forward`."""
-        count, mean, var = _core.batch_moments(x, self.channel_axis, self.num_threads or 0)
-        if len(mean) != len(self.running_mean):
-            expected = f"expected {len(self.running_mean)}"
-            raise ValueError(f"x has {len(mean)} channels on axis {self.channel_axis}, {expected}")
-        self._set.add(count, mean, var)
+        self._set.add(*_core.batch_moments(x, self.running_mean, self.channel_axis, self.num_threads or 0))
 
     def finalize(self) -> None:
         """Let the running statistics be the mean and the biased variance of all that was accumulated; start anew.
+
+        They are meant for inference: a `forward` in training moves them on by `momentum`, as ever.
 
         Raises:
             RuntimeError: Nothing has been accumulated.
@@ -163,7 +159,10 @@ class BatchNorm:
         self._set = _SetStatistics(len(self.running_mean))
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of the parameters and the running statistics, by name, and the number of minibatches."""
+        """Copies of the parameters and the running statistics, by name, and the number of minibatches.
+
+        What `accumulate` has gathered for the next `finalize` is not among them.
+        """
         return {**{name: array.copy() for name, array in self._arrays().items()}, "num_batches": self.num_batches}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -176,22 +175,30 @@ class BatchNorm:
         arrays = self._arrays()
         names = {*arrays, "num_batches"}
         if set(state) != names:
-            raise ValueError(f"state has the names {sorted(state)}, expected {sorted(names)}")
+            raise ValueError(f"state has the names {sorted(map(str, state))}, expected {sorted(names)}")
         for name, array in arrays.items():
             value = np.asarray(state[name])
             if value.dtype != array.dtype:
                 raise TypeError(f"state[{name!r}] has dtype {value.dtype}, expected {array.dtype}")
             if value.shape != array.shape:
                 raise ValueError(f"state[{name!r}] has shape {value.shape}, expected {array.shape}")
-        num_batches = int(state["num_batches"])
-        if num_batches < 0:
-            raise ValueError(f"state['num_batches'] must be at least 0, got {num_batches}")
+        num_batches = check_count("state['num_batches']", state["num_batches"], least=0)
         for name, array in arrays.items():
             array[...] = state[name]
         self.num_batches = num_batches
 
     def _arrays(self) -> dict[str, Array]:
         return {**self.params, "running_mean": self.running_mean, "running_var": self.running_var}
+
+
+def _check_dtype(dtype: Any) -> Any:
+    try:
+        known = dtype is not None and np.dtype(dtype) in (np.float32, np.float64)
+    except TypeError:
+        known = False
+    if not known:
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+    return np.dtype(dtype)
 
 
 class _SetStatistics:

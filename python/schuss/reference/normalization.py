@@ -163,10 +163,11 @@ def batch_norm_backward(dy: Array, saved: Saved) -> tuple[Any, ...]:
     inverse_sigma = 1 / np.sqrt(saved.var + saved.eps)
     center, scale, _ = affine(saved.mean, saved.var, saved.gamma, saved.beta, saved.eps, x.dtype)
 
-    # Float32 data are summed around 0, as their products are exact in float64; float64 data around the mean.
-    around = saved.mean if x.dtype == np.float64 else np.zeros_like(saved.mean)
     sum_g = total(g.astype(np.float64))
-    sum_gx = total(g.astype(np.float64) * (x - around[:, None])) - (saved.mean - around) * sum_g
+    if x.dtype == np.float64:
+        sum_gx = total(g * (x - saved.mean[:, None]))
+    else:  # products of float32 are exact in float64, whatever they are taken around
+        sum_gx = total(g.astype(np.float64) * x) - saved.mean * sum_g
 
     dx = g
     if saved.training:

@@ -11,7 +11,7 @@ import safetensors.numpy
 
 from schuss.training.trainer import Arrays
 
-FORMAT = "schuss.training 1"
+FORMAT = "schuss.training 2"
 
 
 class CheckpointError(ValueError):
@@ -45,6 +45,8 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
         raise CheckpointError(f"there is no {path}") from None
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
+    if metadata.get("format") != FORMAT and metadata.get("format", "").startswith(FORMAT[:-1]):
+        raise CheckpointError(f"{path} is of another version of schuss train")
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of schuss train")
     arrays: Arrays = {part: {} for part in json.loads(metadata["parts"])}

@@ -87,12 +87,11 @@ class NormalizedReLU(Layer):
     Args:
         width: The number of inputs, and of outputs.
         dtype: The dtype of data and parameters.
-        threads: The number of threads.
     """
 
-    def __init__(self, width: int, dtype: str, threads: int = 1) -> None:
+    def __init__(self, width: int, dtype: str) -> None:
         super().__init__()
-        self.layer = schuss.BatchNorm(width, dtype=dtype, activation="relu", num_threads=threads)
+        self.layer = schuss.BatchNorm(width, dtype=dtype, activation="relu", num_threads=1)
         self.params, self.grads = self.layer.params, self.layer.grads
         self.statistics = {"running_mean": self.layer.running_mean, "running_var": self.layer.running_var}
 

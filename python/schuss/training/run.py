@@ -107,8 +107,11 @@ class Training:
 
     def _check(self, saved: dict[str, Any]) -> None:
         for name, value in self.options.decisive(self.optimizer).items():
-            if saved[name] != value:
-                raise CheckpointError(f"{self.path} was made with --{name} {saved[name]}, got {value}")
+            if saved[name] == value:
+                continue
+            if isinstance(value, bool):
+                raise CheckpointError(f"{self.path} was made with{'' if saved[name] else 'out'} --{name}")
+            raise CheckpointError(f"{self.path} was made with --{name} {saved[name]}, got {value}")
 
     def train(self, progress: ProgressBar) -> None:
         """Train, with a checkpoint after every epoch."""
