@@ -161,7 +161,8 @@ CLASSES = {
 
 def test_every_rule_has_a_class_and_a_reference():
     assert list(CLASSES) == list(RULES), "a rule of the registry lacks its Python class in this table"
-    assert sorted(reference.__all__) == sorted(RULES), "a rule of the registry lacks its NumPy reference"
+    of_minimizers = {"bfgs_update", "cg", "minimizers", "newton_direction"}
+    assert set(reference.__all__) - of_minimizers == set(RULES), "a rule of the registry lacks its NumPy reference"
     assert set(RULES) <= set(dir(kernels))
 
 

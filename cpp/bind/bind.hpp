@@ -5,6 +5,8 @@
 
 namespace schuss::bind {
 
+void register_linalg(pybind11::module_& module);
+void register_minimizers(pybind11::module_& module);
 void register_optimizers(pybind11::module_& module);
 void register_threads(pybind11::module_& module);
 

@@ -61,6 +61,19 @@ step: Callable[[list[Group], list[list[Any]], int, int, list[tuple[dict[str, Any
 as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
 
+Solver: Any = _core.Solver  # a minimisation: method, x0, options; see minimizers/solvers.py
+methods: Callable[[], list[str]] = _core.methods
+# Method, starts, options, and the objective as an address with user data or as a function; x, fun, jac, nit, …
+batch_compiled: Callable[[str, NDArray[Any], dict[str, Any], int, int], tuple[NDArray[Any], ...]] = _core.batch_compiled
+batch_lock_step: Callable[[str, NDArray[Any], dict[str, Any], Any], tuple[NDArray[Any], ...]] = _core.batch_lock_step
+# φ, the first step, which search, c1, c2; the step, the number of evaluations, whether it fulfils the conditions
+line_search: Callable[[Any, float, str, float, float], tuple[float, int, bool]] = _core.line_search
+rosenbrock: Callable[[bool], int] = _core.rosenbrock  # the address of a compiled objective, of float32 or not
+
+bfgs_update: Callable[[Any, Any, Any, int], bool] = _core.bfgs_update
+newton_direction: Callable[[Any, Any, float, str, float], tuple[NDArray[Any], float]] = _core.newton_direction
+cg: Callable[[Any, Any, Any, float, int, int], tuple[NDArray[Any], int, float, bool]] = _core.cg
+
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads
 openmp_limit: Callable[[], int] = _core.openmp_limit
