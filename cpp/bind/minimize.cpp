@@ -442,6 +442,17 @@ std::int32_t rosenbrock(std::int64_t n, const T* x, T* f, T* g, void*) {
   return 1;
 }
 
+// Reads every value and writes it back with its sign changed: what passing over a matrix takes at least.
+void rewrite(py::array_t<double, py::array::c_style>& array, int num_threads) {
+  double* const values = array.mutable_data();
+  const Index size = array.size();
+  const py::gil_scoped_release released;
+  minimize::for_chunks(size, 2 * sizeof(double), num_threads > 0 ? num_threads : threads.count(),
+                       [=](Index begin, Index end, Index) {
+                         for (Index i = begin; i < end; ++i) values[i] = -values[i];
+                       });
+}
+
 }  // namespace
 
 void register_minimizers(py::module_& module) {
@@ -471,6 +482,7 @@ void register_minimizers(py::module_& module) {
   module.def("batch_compiled", &batch_compiled);
   module.def("batch_lock_step", &batch_lock_step);
   module.def("line_search", &line_search);
+  module.def("rewrite", &rewrite);
   module.def("methods", [] {
     py::list names;
     for (const auto& entry : minimize::kMethods<double>) names.append(py::str(entry.name.data(), entry.name.size()));

@@ -68,6 +68,7 @@ batch_compiled: Callable[[str, NDArray[Any], dict[str, Any], int, int], tuple[ND
 batch_lock_step: Callable[[str, NDArray[Any], dict[str, Any], Any], tuple[NDArray[Any], ...]] = _core.batch_lock_step
 # φ, the first step, which search, c1, c2; the step, the number of evaluations, whether it fulfils the conditions
 line_search: Callable[[Any, float, str, float, float], tuple[float, int, bool]] = _core.line_search
+rewrite: Callable[[NDArray[Any], int], None] = _core.rewrite  # an array of float64, number of threads
 rosenbrock: Callable[[bool], int] = _core.rosenbrock  # the address of a compiled objective, of float32 or not
 
 bfgs_update: Callable[[Any, Any, Any, int], bool] = _core.bfgs_update

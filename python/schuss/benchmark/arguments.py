@@ -14,6 +14,8 @@ from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.measure import FULL, QUICK
 from schuss.benchmark.suite import Settings
 
+SUITES = ("optimizers", "minimize")
+
 QUICK_SIZES = (10**3, 10**5)
 
 DESCRIPTION = """Time every optimizer against NumPy, torch and the machine's limit: a "ceiling" that moves the same
@@ -23,6 +25,7 @@ EPILOG = """examples:
   schuss bench --quick                                  a smoke run
   schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
   schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
+  schuss bench --suite minimize                         the minimisers, against SciPy and torch
   schuss bench --compare old.json new.json              what has changed between two runs
 """
 
@@ -132,6 +135,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def suite(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments, and those that belong to another suite than that of the optimizers. Raises UsageError."""
+    chooser = Parser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--suite", choices=SUITES, default=SUITES[0])
+    chosen, rest = chooser.parse_known_args(argv)
+    if chosen.suite == "minimize":
+        return chosen, rest
+    return argparse.Namespace(**vars(parse(rest)), suite=chosen.suite), []
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `schuss bench` with these arguments (None: those of the process).
 
@@ -140,10 +153,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments; 130 after Ctrl-C.
     """
     try:
-        args = parse(argv)
+        args, rest = suite(argv)
         if importlib.util.find_spec("rich") is None:
             print("schuss bench: its tables need rich: pip install 'schuss[bench]'", file=sys.stderr)
             return 1
+        if args.suite == "minimize":
+            from schuss.benchmark import minimizers
+
+            return minimizers.main(rest)
         from schuss.benchmark import session
 
         return session.compare(*args.compare) if args.compare else session.run(settings(args), args.json)
