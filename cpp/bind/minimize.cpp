@@ -32,6 +32,7 @@ Options options_of(const py::dict& values) {
   };
   read("gtol", o.gtol);
   read("xrtol", o.xrtol);
+  read("ftol", o.ftol);
   read("norm", o.norm);
   read("maxiter", o.max_iterations);
   read("maxfun", o.max_evaluations);

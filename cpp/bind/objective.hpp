@@ -105,8 +105,9 @@ class Points {
 #ifdef Py_GIL_DISABLED
     return false;
 #else
-    return Py_REFCNT(array_.ptr()) == 1 && py::reinterpret_borrow<py::array>(array_).writeable() &&
-           py::reinterpret_borrow<py::array>(array_).size() == n_;
+    if (Py_REFCNT(array_.ptr()) != 1) return false;
+    const auto array = py::reinterpret_borrow<py::array>(array_);
+    return array.writeable() && array.ndim() == 1 && array.size() == n_;
 #endif
   }
 

@@ -66,16 +66,16 @@ class Bfgs {
     const double yhy = pass<1, 0, T>(g.padded(), 3, threads, curvature).sum[0];
     const double tau = options_.scaling == Scaling::always && yhy > 0 ? std::max(1.0, sy / yhy) : 1;
     const double rho = 1 / sy, along = 0.5 * rho * (1 - tau * yhy * rho);
+    const double scale = h_.scale *= tau;
     const auto new_u = [&](Index at, auto& lanes) {
-      const Block<T> ui = (rho - along) * s(at) - (rho * tau) * hy(at);
+      const Block<T> ui = ((rho - along) / scale) * s(at) - (rho * tau / scale) * hy(at);
       u.set(at, ui);
       add_product(lanes.sum[0], ui, g(at));
     };
-    const double ug = pass<1, 0, T>(g.padded(), 5, threads, new_u).sum[0];
-    h_.update.scale = tau;
+    const double ug = scale * pass<1, 0, T>(g.padded(), 5, threads, new_u).sum[0];
     h_.update.pending = true;
 
-    const auto turn = [&](Index at, auto&) { p.set(at, -(tau * q_(at) + (sg * u(at) + ug * s(at)))); };
+    const auto turn = [&](Index at, auto&) { p.set(at, -(tau * q_(at) + ((scale * sg) * u(at) + ug * s(at)))); };
     pass<0, 0, T>(g.padded(), 4, threads, turn);
     return true;
   }
@@ -96,7 +96,7 @@ class Bfgs {
     if (!known_) return;
     h_.allocate();
     visitor.flag("pending", h_.update.pending);
-    visitor.number("tau", h_.update.scale);
+    visitor.number("scale", h_.scale);
     visitor.array("h", h_.values().data(), h_.values().size());
     visitor.vector("u", h_.update.u);
     visitor.vector("s", h_.update.s);

@@ -39,6 +39,7 @@ enum class Curvature { regularized, saddle_free };
 struct Options {
   double gtol = 1e-5;
   double xrtol = 0;
+  double ftol = 0;
   double norm = kInfinity;
   Index max_iterations = std::numeric_limits<Index>::max();
   Index max_evaluations = std::numeric_limits<Index>::max();
@@ -406,7 +407,14 @@ class Descent final : public Solver {
 
   bool has_decreased() const { return best_ != kNone && slots_[best_].f < slots_[now_].f; }
 
-  // Goes to the point that was found. True if the step is so small that the search is over by xrtol.
+  // Whether the step is so small in x or in f that the descent is over.
+  bool is_small(const Iterate<T>& before, const Iterate<T>& after, double alpha) const {
+    const double size = std::max(std::abs(before.f), std::abs(after.f));
+    if (options_.ftol > 0 && before.f - after.f <= options_.ftol * size) return true;
+    return options_.xrtol > 0 && alpha * norm(p_) <= options_.xrtol * (options_.xrtol + norm(before.x));
+  }
+
+  // Goes to the point that was found. True if the descent is over by xrtol or ftol.
   bool accept(const Found& found) {
     const bool wolfe = found.ending == Ending::wolfe;
     const int to = wolfe ? trial_ : best_;
@@ -417,8 +425,7 @@ class Descent final : public Solver {
     if (after.f > before.f && before.f < record_.f) record_.copy(before);
     ++iterations_;
     note_progress(after);
-    bool small = false;
-    if (options_.xrtol > 0) small = alpha * norm(p_) <= options_.xrtol * (options_.xrtol + norm(before.x));
+    const bool small = is_small(before, after, alpha);
     if (after.norm > options_.gtol && !small) {
       if constexpr (Method<T>::kHessian) {
         directed_ = false;

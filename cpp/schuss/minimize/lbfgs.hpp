@@ -5,6 +5,7 @@
 // the new direction, where the loops on vectors read it, and a vector beside it, twice each.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 
 #include "schuss/minimize/bfgs.hpp"
@@ -19,7 +20,7 @@ class Lbfgs {
 
   // Without memory there is one pair, and the identity in the place of a scaled one: memoryless BFGS.
   Lbfgs(Index n, const Options& options)
-      : options_(options), m_(std::max<Index>(options.memory, 1)), sy_(m_ * m_), yy_(m_ * m_), y_(n) {
+      : options_(options), m_(std::max<Index>(options.memory, 1)), sy_(m_ * m_), yy_(m_ * m_), n_(n) {
     for (Index i = 0; i < m_; ++i) s_.emplace_back(0), ys_.emplace_back(0);
   }
   void set_options(const Options& options) { options_ = options; }
@@ -37,7 +38,7 @@ class Lbfgs {
   bool learn(const Step<T>& step, Vector<T>& p) {
     const Vector<T>& g = step.after.g;
     const Index slot = kept_ < m_ ? kept_ : oldest_;
-    allocate(slot, g.size());
+    allocate(slot);
     // The new pair goes where it will stay, unless it is of no use: then the oldest one is lost with it.
     Vector<T>&s = s_[slot], &y = ys_[slot];
     const auto difference = [&](Index at, auto& lanes) {
@@ -79,11 +80,14 @@ class Lbfgs {
     visitor.count("kept", kept_);
     visitor.count("oldest", oldest_);
     visitor.number("gamma", gamma_);
+    if (kept_ < 0 || kept_ > m_ || oldest_ < 0 || oldest_ >= m_)
+      throw std::invalid_argument("state has " + std::to_string(kept_) + " pairs, expected at most " +
+                                  std::to_string(m_) + ", the memory");
     if (kept_ == 0) return;
     visitor.array("sy", sy_.data(), std::ssize(sy_));
     visitor.array("yy", yy_.data(), std::ssize(yy_));
     for (Index i = 0; i < kept_; ++i) {
-      allocate(i, y_.size());
+      allocate(i);
       const std::string number = std::to_string(i);
       visitor.vector(std::string("s").append(number), s_[i]);
       visitor.vector(std::string("y").append(number), ys_[i]);
@@ -93,8 +97,8 @@ class Lbfgs {
  private:
   static constexpr int kAtOnce = 4;
 
-  void allocate(Index slot, Index n) {
-    if (s_[slot].size() != n) s_[slot] = Vector<T>(n), ys_[slot] = Vector<T>(n);
+  void allocate(Index slot) {
+    if (s_[slot].size() != n_) s_[slot] = Vector<T>(n_), ys_[slot] = Vector<T>(n_);
   }
 
   // Slot of the k-th pair, the oldest first.
@@ -177,7 +181,7 @@ class Lbfgs {
   std::vector<Vector<T>> s_, ys_;
   std::vector<double> sy_, yy_;  // sᵢᵀyⱼ for pairs j no older than i; yᵢᵀyⱼ
   std::vector<double> with_g_, with_y_, parts_;
-  Vector<T> y_;
+  Index n_;
 };
 
 }  // namespace schuss::minimize

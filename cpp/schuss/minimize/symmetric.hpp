@@ -6,6 +6,9 @@
 //   panel 0   ■
 //   panel 1   ■ ■
 //   panel 2   ■ ■ ■
+//
+// The pass works on a few rows of a panel at a time. Their blocks lie in memory in the order in which it comes to them,
+// so that it is a single stream.
 #pragma once
 
 #include <numeric>
@@ -19,14 +22,13 @@ class Symmetric {
  public:
   static constexpr Index B = kBlock<T>;
 
-  // An update that is to be applied in the next pass: H ← τH + usᵀ + suᵀ.
+  // An update of what is stored that is to be applied in the next pass: it becomes itself + usᵀ + suᵀ.
   struct Update {
-    double scale = 1;
     Vector<T> u, s;
     bool pending = false;
   };
 
-  explicit Symmetric(Index n) : update{1, Vector<T>(n), Vector<T>(n)}, n_(n), panels_((n + B - 1) / B) {
+  explicit Symmetric(Index n) : update{Vector<T>(n), Vector<T>(n)}, n_(n), panels_((n + B - 1) / B) {
     const Index slabs = std::clamp<Index>(n / kRowsPerSlab, 1, kMostSlabs);
     bounds_.push_back(0);
     for (Index k = 1; k <= slabs; ++k) {
@@ -36,6 +38,7 @@ class Symmetric {
   }
 
   Update update;
+  double scale = 1;  // H is what is stored, times this
 
   Index size() const { return n_; }
   Index stored() const { return panel(panels_) - panel(0); }
@@ -44,6 +47,7 @@ class Symmetric {
   void allocate() {
     if (!empty()) return;
     values_ = Buffer<T>(stored());
+    sum_ = Buffer<double>(n_);
     for (std::size_t k = 0; k + 1 < bounds_.size(); ++k) partial_.push_back(Vector<T>(bounds_[k + 1] * B));
   }
 
@@ -51,8 +55,9 @@ class Symmetric {
   void set_identity(double gamma) {
     allocate();
     values_.clear();
-    for (Index i = 0; i < n_; ++i) values_.data()[row(i) + i] = static_cast<T>(gamma);
+    for (Index i = 0; i < n_; ++i) values_.data()[place(i, i)] = static_cast<T>(gamma);
     update.pending = false;
+    scale = 1;
   }
 
   // From and to a full matrix, of which `read` takes the lower half.
@@ -60,14 +65,14 @@ class Symmetric {
     set_identity(0);
     for (Index i = 0; i < n_; ++i)
       for (Index j = 0; j < n_; ++j)
-        if (j / B <= i / B) values_.data()[row(i) + j] = full[std::max(i, j) * n_ + std::min(i, j)];
+        if (j / B <= i / B) values_.data()[place(i, j)] = full[std::max(i, j) * n_ + std::min(i, j)];
   }
   void write(T* full) const {
     for (Index i = 0; i < n_; ++i)
       for (Index j = 0; j <= i; ++j) {
         const T u = update.u.data()[i] * update.s.data()[j] + update.s.data()[i] * update.u.data()[j];
-        const T h = values_.data()[row(i) + j];
-        full[i * n_ + j] = full[j * n_ + i] = update.pending ? static_cast<T>(update.scale) * h + u : h;
+        const T h = values_.data()[place(i, j)];
+        full[i * n_ + j] = full[j * n_ + i] = static_cast<T>(scale) * (update.pending ? h + u : h);
       }
   }
 
@@ -85,10 +90,13 @@ class Symmetric {
 
  private:
   static constexpr Index kRowsPerSlab = 64, kMostSlabs = 64;
-  static constexpr int kRows = 4;  // at a time: as many as registers allow
+  static constexpr Index kRows = 4;  // at a time: as many as registers allow
 
   static Index panel(Index p) { return B * B * (p * (p + 1) / 2); }
-  static Index row(Index i) { return panel(i / B) + (i % B) * (i / B + 1) * B; }
+  static Index place(Index i, Index j) {
+    const Index p = i / B, rows = i % B / kRows;
+    return panel(p) + rows * kRows * (p + 1) * B + j / B * kRows * B + i % kRows * B + j % B;
+  }
 
   template <bool kPending>
   void pass_panel(Index p, const Vector<T>& v, Vector<T>& q) {
@@ -98,48 +106,51 @@ class Symmetric {
   // Rows r … r + kRows − 1 of a panel: with the diagonal block, row times v; without it, column times v besides.
   template <bool kPending>
   [[gnu::flatten]] void pass_rows(Index p, Index r, const Vector<T>& v, Vector<T>& q) {
-    const T* const s = update.s.data();
-    const T* const u = update.u.data();
-    const Index first = p * B + r, width = (p + 1) * B;
-    T* const h = values_.data() + panel(p) + r * width;
-    const T scale = static_cast<T>(update.scale);
+    const Index first = p * B + r;
+    const T *const s = update.s.data(), *const u = update.u.data(), *const vs = v.data();
+    T* const qs = q.data();
+    std::array<T, kRows> si, ui, vi;
+    std::copy_n(s + first, kRows, si.data());
+    std::copy_n(u + first, kRows, ui.data());
+    std::copy_n(vs + first, kRows, vi.data());
+    T* const h = values_.data() + place(first, 0);
     std::array<Block<T>, kRows> sums;
     sums.fill(Block<T>::Zero());
 
     const auto one_block = [&](Index at, bool column) {
       using P = Plain<T>;
-      const Block<T> vj = P::load(v.data() + at), sj = P::load(s + at), uj = P::load(u + at);
-      Block<T> qj = P::load(q.data() + at);
-      for (int i = 0; i < kRows; ++i) {
-        Block<T> hij = P::load(h + i * width + at);
+      const Block<T> vj = P::load(vs + at), sj = P::load(s + at), uj = P::load(u + at);
+      Block<T> qj = P::load(qs + at);
+      for (Index i = 0; i < kRows; ++i) {
+        Block<T> hij = P::load(h + kRows * at + i * B);
         if constexpr (kPending) {
-          hij = scale * hij + (u[first + i] * sj + s[first + i] * uj);
-          P::store(h + i * width + at, hij);
+          hij += ui[i] * sj + si[i] * uj;
+          P::store(h + kRows * at + i * B, hij);
         }
         sums[i] += hij * vj;
-        if (column) qj += v.data()[first + i] * hij;
+        if (column) qj += vi[i] * hij;
       }
-      if (column) P::store(q.data() + at, qj);
+      if (column) P::store(qs + at, qj);
     };
     for (Index at = 0; at < p * B; at += B) one_block(at, true);
     one_block(p * B, false);
-    for (int i = 0; i < kRows; ++i) q.data()[first + i] += static_cast<T>(total(sums[i]));
+    for (Index i = 0; i < kRows; ++i) qs[first + i] += static_cast<T>(total(sums[i]));
   }
 
   // Slabs were added to by one thread each; their sum is taken in their order.
-  void add_up(Vector<T>& q) const {
-    for (Index i = 0; i < n_; ++i) {
-      double sum = 0;
-      for (const Vector<T>& part : partial_)
-        if (i < part.size()) sum += part.data()[i];
-      q.data()[i] = static_cast<T>(sum);
-    }
+  void add_up(Vector<T>& q) {
+    sum_.clear();
+    double* const sum = sum_.data();
+    for (const Vector<T>& part : partial_)
+      for (Index i = 0; i < std::min(part.size(), n_); ++i) sum[i] += part.data()[i];
+    for (Index i = 0; i < n_; ++i) q.data()[i] = static_cast<T>(scale * sum[i]);
   }
 
   Index n_, panels_;
   Buffer<T> values_;
   std::vector<Index> bounds_;       // of slabs: panels bounds_[k] … bounds_[k + 1] − 1, of equal area
   std::vector<Vector<T>> partial_;  // what each slab adds to the product
+  Buffer<double> sum_;
 };
 
 }  // namespace schuss::minimize
