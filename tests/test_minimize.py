@@ -312,3 +312,18 @@ def test_every_number_of_threads_gives_the_same_bits(method, dtype):
         assert other.nfev == results[0].nfev
         np.testing.assert_array_equal(other.x, results[0].x)
         np.testing.assert_array_equal(other.jac, results[0].jac)
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [({"xrtol": 1e-2}, "x"), ({"ftol": 1e-2}, "f"), ({"norm": 2}, "norm"), ({"gtol": 1e3}, "start")],
+    ids=lambda value: str(value),
+)
+def test_other_ways_to_have_converged(options, meant):
+    found = schuss.minimize(rosenbrock, [-1.2, 1.0], jac=True, **options)
+    exact = schuss.minimize(rosenbrock, [-1.2, 1.0], jac=True)
+    assert found.success
+    if meant == "norm":
+        assert np.linalg.norm(found.jac) <= 1e-5
+    else:
+        assert found.nit < exact.nit

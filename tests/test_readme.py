@@ -40,7 +40,10 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 def test_the_examples_run(code):
     names: dict = {}
     exec(compile(code, str(README), "exec"), names)
-    assert abs(names["params"]["w"]).max() > 0.3
+    if "params" in names:
+        assert abs(names["params"]["w"]).max() > 0.3
+    else:
+        assert names["res"].success
 
 
 def test_names_in_the_text_exist():

@@ -99,3 +99,14 @@ def test_more_thuente_takes_the_trials_of_scipys():
             peer = search.DCSRCH(lambda a, phi=phi: phi(a)[0], lambda a, phi=phi: phi(a)[1], mu, eta, 1e-14, 0, 1e10)
             step, *_ = peer(first, f0, slope0, maxiter=count + 5)
             assert step == pytest.approx(ours, rel=1e-6)
+
+
+def test_errors_and_warnings_have_scipys_words():
+    with pytest.raises(ValueError, match="'hess_inv0' matrix isn't positive definite"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, options={"hess_inv0": -np.eye(2)})
+    with pytest.raises(ValueError, match="'c1' and 'c2' do not satisfy '0 < c1 < c2 < 1'"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.cg, options={"c1": 0.5, "c2": 0.2})
+    with pytest.raises(ValueError, match="must return a scalar value"):
+        optimize.minimize(lambda x: (x, x), X0, jac=True, method=schuss.scipy.cg)
+    with pytest.warns(optimize.OptimizeWarning, match="Maximum number of iterations"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.lbfgs, options={"maxiter": 2.5, "disp": True})

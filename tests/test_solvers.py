@@ -146,6 +146,19 @@ def test_a_warm_start_saves_evaluations(method):
     assert warm.nfev < again.nfev
 
 
+def test_more_pairs_than_memory_are_refused():
+    other = schuss.LBFGS(X0, memory=4)
+    drive(other, 12)
+    state = other.state_dict()
+    for wrong in ({"kept": 5}, {"oldest": 4}, {"kept": -1}):
+        solver = schuss.LBFGS(X0, memory=4)
+        with pytest.raises(ValueError, match="expected at most 4, the memory"):
+            solver.load_state_dict({**state, "state": {**state["state"], **wrong}})
+        assert solver.nit == 0
+    with pytest.raises(ValueError, match="state"):
+        schuss.LBFGS(X0, memory=7).load_state_dict(state)
+
+
 def test_the_inverse_hessian_to_begin_with():
     a = np.diag([1.0, 100.0])
     found = schuss.minimize(lambda x: (x @ a @ x / 2, a @ x), [1.0, 1.0], jac=True, hess_inv0=np.linalg.inv(a))

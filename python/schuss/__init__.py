@@ -1,4 +1,4 @@
-"""schuss: fused CPU optimizers for Python trainers, equal to a readable NumPy reference bit for bit."""
+"""schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
 from schuss import kernels, linalg, reference
 from schuss._core import version as __version__

@@ -12,7 +12,9 @@ Example:
     (array([1., 1.]), True)
 """
 
-from collections.abc import Callable
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,21 +55,24 @@ def _method(name: str, title: str) -> Callable[..., Any]:
         return_all: bool = False,
         **options: Any,
     ) -> Any:
-        from scipy.optimize import LbfgsInvHessProduct, OptimizeResult
+        from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, OptimizeWarning
 
         _refuse(name, hessp=hessp, bounds=bounds, constraints=constraints)
         both = memoized(fun, jac)
         if both is not None:
             fun, jac = both, True
-        given = {RENAMED.get(key, key): value for key, value in options.items() if key not in IGNORED}
+        given = _options(options)
         allvecs = [np.array(x0, ndmin=1)] if return_all else None
         watch = _watching(callback, allvecs, OptimizeResult)
-        found = minimize(fun, x0, method=name, jac=jac or None, hess=hess, args=args, callback=watch, **given)  # type: ignore[arg-type]
+        with _in_scipys_words():
+            found = minimize(fun, x0, method=name, jac=jac or None, hess=hess, args=args, callback=watch, **given)  # type: ignore[arg-type]
         known = found.get("hess_inv")
         if isinstance(known, LbfgsInverse):
             found["hess_inv"] = LbfgsInvHessProduct(known.s.astype(np.float64), known.y.astype(np.float64))
         if allvecs is not None:
             found["allvecs"] = allvecs
+        if disp and not found.success:
+            warnings.warn(found.message, OptimizeWarning, stacklevel=3)
         if disp:
             print(f"{found.message}\n         Current function value: {found.fun:f}\n         Iterations: {found.nit}")
         return OptimizeResult(found)
@@ -77,9 +82,36 @@ def _method(name: str, title: str) -> Callable[..., Any]:
     return method
 
 
-def _refuse(name: str, **given: Any) -> None:
-    import warnings
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """SciPy's options under our names, with its leniency about numbers of iterations that are no integers."""
+    options = {RENAMED.get(name, name): value for name, value in given.items() if name not in IGNORED}
+    for name in ("maxiter", "maxfun"):
+        if isinstance(options.get(name), float) and np.isfinite(options[name]):
+            options[name] = int(options[name])
+    return options
 
+
+WORDS = {
+    "hess_inv0 is not": "'hess_inv0' matrix isn't positive definite.",
+    "c1 must be": "'c1' and 'c2' do not satisfy '0 < c1 < c2 < 1'.",
+    "c2 must be": "'c1' and 'c2' do not satisfy '0 < c1 < c2 < 1'.",
+    "fun returned an array": "The user-provided objective function must return a scalar value.",
+}
+
+
+@contextlib.contextmanager
+def _in_scipys_words() -> Iterator[None]:
+    """Errors that programs know by SciPy's messages."""
+    try:
+        yield
+    except ValueError as error:
+        for ours, theirs in WORDS.items():
+            if str(error).startswith(ours):
+                raise ValueError(theirs) from error
+        raise
+
+
+def _refuse(name: str, **given: Any) -> None:
     for argument, value in given.items():
         if value is not None and (callable(value) or np.size(value) > 0):
             warnings.warn(f"Method {name} does not use {argument}.", RuntimeWarning, stacklevel=4)

@@ -18,6 +18,7 @@ OPEN_FRACTION = Interval(0, 1)
 RANGES: dict[str, Interval] = {
     "gtol": POSITIVE_OR_ZERO,
     "xrtol": POSITIVE_OR_ZERO,
+    "ftol": POSITIVE_OR_ZERO,
     "c1": OPEN_FRACTION,
     "c2": OPEN_FRACTION,
     "first_step": POSITIVE_OR_ZERO,
@@ -35,7 +36,7 @@ CHOICES = {
     "curvature": ("regularized", "saddle_free"),
 }
 
-COMMON = ("gtol", "xrtol", "norm", "maxiter", "maxfun", "maxtime", "line_search", "c1", "c2", "first_step")
+COMMON = ("gtol", "xrtol", "ftol", "norm", "maxiter", "maxfun", "maxtime", "line_search", "c1", "c2", "first_step")
 
 OWN = {
     "gd": (),

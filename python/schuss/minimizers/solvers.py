@@ -20,6 +20,7 @@ Args of every solver:
     gtol: Converged when the norm of the gradient is at most this, in [0, ∞), default 1e-5.
     norm: The order of that norm, default inf: the largest magnitude.
     xrtol: Converged, too, when a step is at most xrtol·(xrtol + ‖x‖), in [0, ∞), default 0.
+    ftol: Converged, too, when an iteration lowers f by at most ftol·|f|, in [0, ∞), default 0.
     maxiter: Iterations at most, at least 0, default max(1000, 200n).
     maxfun: Evaluations at most, at least 1, default any number.
     maxtime: Seconds at most, in [0, ∞], default ∞.
