@@ -383,14 +383,16 @@ class Descent final : public Solver {
   Sample observe(double step) {
     if (moved_ == 0) return {step, slots_[now_].f, slope_, true, false};
     Iterate<T>& at_trial = *target_;
-    at_trial.g.read(told_g_);
-    const Vector<T>& g = at_trial.g;
-    const auto look = [&](Index at, auto& lanes) {
-      const Block<T> block = g(at);
+    Vector<T>& g = at_trial.g;
+    const auto look = [&, told = told_g_](Index at, auto& lanes) {
+      const Index rest = n_ - at;
+      const Block<T> block =
+          rest >= kBlock<T> ? Plain<T>::load(told + at) : Plain<T>::load(told + at, static_cast<int>(rest));
+      g.set(at, block);
       add_product(lanes.sum[0], block, p_(at));
       take_largest(lanes.largest[0], block);
     };
-    const auto seen = pass<1, 1, T>(g.padded(), 2, options_.threads, look);
+    const auto seen = pass<1, 1, T>(g.padded(), 3, options_.threads, look);
     const double f = told_f_, slope = seen.sum[0], f0 = slots_[now_].f;
     at_trial.f = f;
     at_trial.norm = seen.largest[0];
