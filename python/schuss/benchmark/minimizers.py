@@ -1,7 +1,7 @@
 """The suite of the minimisers: `schuss bench --suite minimize`.
 
-Times are those of one iteration, without the objective's own time, from the difference of a long run and a short one;
-so what is done once does not count. Contestants run the same problem from the same start, take turns round after
+Times are those of one iteration, without the objective's own time: of the gaps between its calls, but for the first
+ones, in which memory is allocated. Contestants run the same problem from the same start, take turns round after
 round, and have been checked to find the same minimum before. Ratios are medians of ratios within one round.
 """
 
@@ -79,17 +79,30 @@ def found(claim: str, wanted: float, value: Spread) -> Finding:
 
 
 class Timed:
-    """An objective that adds up the time it takes itself."""
+    """An objective that notes when it is called and when it returns."""
 
     def __init__(self, fun: Callable[[Array], Any]) -> None:
-        self.fun, self.seconds = fun, 0.0
+        self.fun = fun
+        self.begins: list[float] = []
+        self.ends: list[float] = []
 
     def __call__(self, x: Array) -> Any:
         """What `fun` returns."""
-        began = time.perf_counter()
+        self.begins.append(time.perf_counter())
         value = self.fun(x)
-        self.seconds += time.perf_counter() - began
+        self.ends.append(time.perf_counter())
         return value
+
+    @property
+    def seconds(self) -> float:
+        """The time spent in it."""
+        return sum(self.ends) - sum(self.begins)
+
+    def between(self, skip: float) -> float:
+        """The mean time between two calls, without the first part of them."""
+        first = int(skip * len(self.begins))
+        gaps = [b - e for b, e in zip(self.begins[first + 1 :], self.ends[first:], strict=False)]
+        return sum(gaps) / len(gaps)
 
 
 def quadratic(n: int) -> Callable[[Array], tuple[float, Array]]:
@@ -103,21 +116,13 @@ def quadratic(n: int) -> Callable[[Array], tuple[float, Array]]:
     return fun
 
 
-def iteration(
-    run: Callable[[Timed, int], int], fun: Callable[[Array], Any], short: int, long: int, repeat: int = 1
-) -> Seconds:
-    """Seconds for an iteration; run(objective, maxiter) returns how many there were."""
-
-    def once(maxiter: int) -> tuple[float, int]:
-        objective, count = Timed(fun), 0
-        began = time.perf_counter()
-        for _ in range(repeat):
-            count += run(objective, maxiter)
-        return time.perf_counter() - began - objective.seconds, count
+def iteration(run: Callable[[Timed, int], int], fun: Callable[[Array], Any], maxiter: int) -> Seconds:
+    """Seconds for an iteration, of the later two thirds; run(objective, maxiter) returns how many there were."""
 
     def seconds() -> float:
-        (brief, few), (full, many) = once(short), once(long)
-        return (full - brief) / (many - few)
+        objective = Timed(fun)
+        count = run(objective, maxiter)
+        return objective.between(1 / 3) * len(objective.begins) / count
 
     return seconds
 
@@ -173,8 +178,8 @@ def has(module: str) -> bool:
 def bfgs_against_scipy(n: int, wanted: float) -> Bench:
     """An iteration of BFGS on a cheap objective."""
     x0, fun = np.ones(n), quadratic(n)
-    ours = iteration(with_schuss("bfgs", x0), fun, 10, 60, max(1, 4000 // n))
-    theirs = iteration(with_scipy("bfgs", x0), fun, 2, 20 if n <= 500 else 5)
+    ours = iteration(with_schuss("bfgs", x0), fun, 60)
+    theirs = iteration(with_scipy("bfgs", x0), fun, 30 if n <= 500 else 6)
     return Bench(f"× SciPy: BFGS iteration, n = {n}", {"schuss": ours, "scipy": theirs}, "scipy", wanted)
 
 
@@ -188,7 +193,7 @@ def bfgs_against_ceiling(n: int) -> Bench:
             _core.rewrite(half, 0)
         return (time.perf_counter() - began) / 50
 
-    ours = iteration(with_schuss("bfgs", np.ones(n)), quadratic(n), 10, 60)
+    ours = iteration(with_schuss("bfgs", np.ones(n)), quadratic(n), 60)
     return Bench(f"of the ceiling: BFGS iteration, n = {n}", {"schuss": ours, "ceiling": ceiling}, "ceiling", 0.8)
 
 
@@ -217,13 +222,13 @@ def overhead() -> Bench:
 def large(method: str, n: int, wanted: float) -> Bench:
     """An iteration of a method for many unknowns."""
     x0, fun = np.ones(n), quadratic(n)
-    counts = (15, 45) if n > 10**5 else (20, 120)
+    count = 45 if n > 10**5 else 120
     contestants = {
-        "schuss": iteration(with_schuss(method, x0), fun, *counts),
-        "scipy": iteration(with_scipy(method, x0), fun, *counts),
+        "schuss": iteration(with_schuss(method, x0), fun, count),
+        "scipy": iteration(with_scipy(method, x0), fun, count),
     }
     if method == "lbfgs" and has("torch"):
-        contestants["torch"] = iteration(with_torch(x0), fun, *counts)
+        contestants["torch"] = iteration(with_torch(x0), fun, count)
     return Bench(f"× SciPy: {method} iteration, n = {n}", contestants, "scipy", wanted)
 
 
@@ -267,7 +272,7 @@ def growth() -> Finding:
     """How much less than quadratically an iteration of BFGS grows from n = 500 to 4000."""
     values = []
     for _ in range(3):
-        small, big = (iteration(with_schuss("bfgs", np.ones(n)), quadratic(n), 10, 60)() for n in (500, 4000))
+        small, big = (iteration(with_schuss("bfgs", np.ones(n)), quadratic(n), 60)() for n in (500, 4000))
         values.append((4000 / 500) ** 2 * small / big)
     return found("quadratic growth / growth of the BFGS iteration, n = 500 → 4000", 1.0, spread(values))
 
