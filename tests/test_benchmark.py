@@ -13,6 +13,7 @@ import pytest
 
 from schuss import _core
 from schuss.benchmark import batch_norm, cases, compare, contestants, inplace, main, results, suite, targets, verify
+from schuss.benchmark import problems as minimizer_problems
 from schuss.benchmark.cases import LISTS, RECIPES, Case, Workload, single
 from schuss.benchmark.measure import Effort, measure, order
 from schuss.benchmark.results import Result, Run, Spread
@@ -448,3 +449,59 @@ def test_the_suite_of_batch_normalization_runs_and_has_options_of_its_own(tmp_pa
     assert "256×1024" in capsys.readouterr().out
     assert main(["--suite", "batch_norm", "--rules", "adam"]) == 2
     assert "--suite batch_norm has no --rules" in capsys.readouterr().err
+
+
+# ---- the suite of the minimisers ----
+
+
+def test_the_suites_have_their_own_arguments(capsys):
+    assert main(["--suite", "bogus"]) == 2
+    assert "invalid choice: 'bogus'" in capsys.readouterr().err
+    assert main(["--suite", "optimizers", "--compare", "a", "b", "--quick"]) == 2
+    with pytest.raises(SystemExit):
+        main(["--suite", "minimize", "--help"])
+    assert "--suite minimize" in capsys.readouterr().out
+
+
+def test_the_suite_of_the_minimisers_measures(tmp_path, monkeypatch):
+    pytest.importorskip("scipy")
+    from functools import partial
+
+    from schuss.benchmark import minimizers
+
+    def few(quick):
+        yield partial(minimizers.large, "cg", 50, 4.0)
+        yield partial(minimizers.batch, 200)
+        yield partial(minimizers.bfgs_against_ceiling, 40)
+
+    monkeypatch.setattr(minimizers, "benches", few)
+    file = tmp_path / "run.json"
+    assert main(["--suite", "minimize", "--quick", "--rounds", "2", "--json", str(file)]) == 0
+    run = json.loads(file.read_text())
+    assert len(run["samples"]) == 3
+    assert set(run["evaluations"]) == {"bfgs", "cg", "lbfgs"}
+    assert len(run["targets"]) == 6
+
+
+def test_evaluations_are_no_more_than_scipys():
+    pytest.importorskip("scipy")
+    from schuss.benchmark import minimizers
+
+    counts, _ = minimizers.evaluations()
+    totals = {
+        method: [sum(pair[i] for pair in problems.values()) for i in (0, 1)] for method, problems in counts.items()
+    }
+    for method, limit in (("bfgs", 0.8), ("cg", 0.8), ("lbfgs", 1.0)):
+        ours, theirs = totals[method]
+        assert ours <= limit * theirs, method
+
+
+@pytest.mark.parametrize("problem", minimizer_problems.PROBLEMS, ids=lambda problem: problem.name)
+def test_the_gradients_of_the_problems_are_those_of_differences(problem):
+    x = problem.start() + 0.1
+    _, g = problem.fun(x)
+    for i in range(min(len(x), 8)):
+        h = np.zeros_like(x)
+        h[i] = 1e-6
+        slope = (problem.fun(x + h)[0] - problem.fun(x - h)[0]) / 2e-6
+        assert slope == pytest.approx(g[i], rel=1e-5, abs=1e-4)

@@ -11,6 +11,7 @@ import sys
 import time
 import types
 
+import numpy as np
 import pytest
 
 import schuss
@@ -314,3 +315,46 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     assert process.wait(timeout=120) == 0
     assert b"adam" in shown
     assert b"3/3" in shown
+
+
+# ---- schuss train --full-batch ----
+
+
+@needs_extra
+def test_the_minimisers_reach_scikit_learns_optimum(tmp_path):
+    from sklearn.linear_model import LogisticRegression
+
+    from schuss.training import full_batch
+
+    methods = ["lbfgs", "cg", "bfgs", "newton"]
+    status, out, err = run("train", "--optimizer", ",".join(methods), "--full-batch", "--out", tmp_path)
+    assert status == 0, err
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(metrics) == methods
+    training, _ = full_batch.load_breast_cancer(np.random.default_rng(0))
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-13, max_iter=1000).fit(training.x, training.y)
+    expected = np.append(model.coef_, model.intercept_)
+    least = full_batch.LogisticRegression(training)(expected)[0]
+    for name, result in metrics.items():
+        assert name in out
+        assert result["converged"], name
+        assert result["test_accuracy"] > 0.93
+        assert abs(result["loss"] - least) <= 1e-8
+        np.testing.assert_allclose(result["weights"], expected, atol=1e-8)
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--optimizer", "adam", "--full-batch"],
+            "--full-batch takes --optimizer of lbfgs, cg, bfgs, newton, gd, got adam",
+        ),
+        (["--optimizer", "lbfgs"], "--optimizer lbfgs needs --full-batch"),
+        (["--optimizer", "lbfgs", "--full-batch", "--resume"], "--resume goes without --full-batch only"),
+    ],
+)
+def test_full_batch_and_its_optimizers_go_together(options, message, capsys):
+    assert main(["train", *options]) == 2
+    assert message in capsys.readouterr().err

@@ -13,6 +13,7 @@ import pytest
 
 import schuss
 from schuss import _core
+from schuss.minimizers.arguments import COMMON, OWN
 
 V2, V3 = "x86-64-v2", "x86-64-v3"
 
@@ -106,12 +107,17 @@ PUBLIC = [getattr(schuss, name) for name in schuss.__all__ if callable(getattr(s
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
 def test_every_public_docstring_is_whole(thing):
     text = inspect.getdoc(thing) or ""
-    if inspect.isclass(thing) and thing is not schuss.Optimizer:
-        required = ["Formula", "Source:", "State:", "Args:", "Example:", "Raises:"]
-        required += ["params", "lr"] if issubclass(thing, schuss.Optimizer) else []
-        required += list(inspect.signature(thing).parameters)
+    if thing in (schuss.Optimizer, schuss.Minimizer, schuss.MinimizeResult):
+        required = []
+    elif inspect.isclass(thing):
+        arguments = set(inspect.signature(thing).parameters) - {"options"}
+        if issubclass(thing, schuss.Minimizer):
+            arguments |= {*COMMON, *OWN[thing.method], "num_threads"}
+        else:
+            arguments |= {"State:"} | ({"params", "lr"} if issubclass(thing, schuss.Optimizer) else set())
+        required = ["Formula", "Source:", "Args", "Example:", "Raises:", *arguments]
     else:
         required = [name for name in inspect.signature(thing).parameters if not inspect.isclass(thing)]
-        required += [] if thing is schuss.Optimizer else ["Example:"]
+        required += ["Example:"]
     assert len(text.splitlines()[0]) > 20
     assert not [word for word in required if word not in text]

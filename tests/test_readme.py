@@ -43,6 +43,8 @@ def test_the_examples_run(code):
     if "schuss.batch_norm" in code:
         assert abs(names["y"].mean()) < 1e-6
         assert abs(names["dx"]).max() < 1e-5
+    elif "schuss.minimize" in code:
+        assert names["res"].success
     else:
         assert abs(names["params"]["w"]).max() > 0.3
 

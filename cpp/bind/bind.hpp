@@ -6,6 +6,8 @@
 namespace schuss::bind {
 
 void register_batch_norm(pybind11::module_& module);
+void register_linalg(pybind11::module_& module);
+void register_minimizers(pybind11::module_& module);
 void register_optimizers(pybind11::module_& module);
 void register_threads(pybind11::module_& module);
 

@@ -14,6 +14,12 @@ namespace py = pybind11;
 
 enum class Format { f32, f64 };
 
+// f with a number of that format: its type is what matters.
+template <class F>
+auto with_format(Format format, const F& f) {
+  return format == Format::f32 ? f(float()) : f(double());
+}
+
 enum class Access { read, write };
 
 // An array as the caller named it: `grads` and `[3]`, put together only when an error needs it; or one word.

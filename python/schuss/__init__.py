@@ -1,8 +1,19 @@
-"""schuss: fused CPU optimizers for Python trainers, equal to a readable NumPy reference bit for bit."""
+"""schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import kernels, reference
+from schuss import kernels, linalg, reference
 from schuss._core import version as __version__
 from schuss.info import show_config
+from schuss.minimizers import (
+    BFGS,
+    LBFGS,
+    ConjugateGradient,
+    GradientDescent,
+    Minimizer,
+    MinimizeResult,
+    Newton,
+    minimize,
+    minimize_batch,
+)
 from schuss.normalization import BatchNorm, batch_norm, batch_norm_backward
 from schuss.optimizers import (
     SGD,
@@ -19,15 +30,22 @@ from schuss.optimizers import (
 from schuss.threads import get_num_threads, set_num_threads
 
 __all__ = [
+    "BFGS",
+    "LBFGS",
     "SGD",
     "AdaDelta",
     "AdaGrad",
     "Adam",
     "AdamW",
     "BatchNorm",
+    "ConjugateGradient",
     "DeltaBarDelta",
+    "GradientDescent",
+    "MinimizeResult",
+    "Minimizer",
     "Momentum",
     "Nesterov",
+    "Newton",
     "Optimizer",
     "RMSProp",
     "__version__",
@@ -35,6 +53,9 @@ __all__ = [
     "batch_norm_backward",
     "get_num_threads",
     "kernels",
+    "linalg",
+    "minimize",
+    "minimize_batch",
     "reference",
     "set_num_threads",
     "show_config",

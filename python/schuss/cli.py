@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="schuss", description="Fused CPU optimizers for Python trainers.")
     parser.add_argument("--version", action="version", version=f"schuss {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    train = commands.add_parser("train", help="train a multi-layer perceptron on scikit-learn's digits")
+    train = commands.add_parser("train", help="train a network on digits, or logistic regression with --full-batch")
     training.add_arguments(train)
     commands.add_parser("bench", help="measure the kernels, side by side with others")
     facts = commands.add_parser("info", help="show versions, instruction set and threads, and why they are so")

@@ -84,9 +84,9 @@ def _plain(name: str, value: Any) -> Any:
     if name == "betas":
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise TypeError(f"betas must be a pair of numbers, got {value!r}")
-        return tuple(_number(f"betas[{i}]", beta, RANGES["betas"]) for i, beta in enumerate(value))
+        return tuple(number(f"betas[{i}]", beta, RANGES["betas"]) for i, beta in enumerate(value))
     if name in RANGES:
-        return None if name == "look_ahead" and value is None else _number(name, value, RANGES[name])
+        return None if name == "look_ahead" and value is None else number(name, value, RANGES[name])
     if name in SWITCHES and not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     if name == "convention" and value not in ("book", "torch"):
@@ -94,7 +94,8 @@ def _plain(name: str, value: Any) -> Any:
     return bool(value) if name in SWITCHES else value
 
 
-def _number(name: str, value: Any, allowed: Interval) -> float:
+def number(name: str, value: Any, allowed: Interval) -> float:
+    """`value` as a float; raises TypeError or ValueError, naming it, unless it is a number in `allowed`."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()  # the number in a scalar array or tensor
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

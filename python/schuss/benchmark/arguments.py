@@ -14,7 +14,7 @@ from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.measure import FULL, QUICK
 from schuss.benchmark.suite import Settings
 
-SUITES = ("optimizers", "batch_norm")
+SUITES = ("optimizers", "batch_norm", "minimize")
 
 QUICK_SHAPES = ("256×1024", "4096×256")  # of batch normalization
 
@@ -28,6 +28,7 @@ EPILOG = """examples:
   schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
   schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
   schuss bench --suite batch_norm                       batch normalization, forward and backward
+  schuss bench --suite minimize                         the minimisers, against SciPy and torch
   schuss bench --compare old.json new.json              what has changed between two runs
 """
 
@@ -89,7 +90,8 @@ def parser() -> Parser:
     )
     add = made.add_argument
     names = [recipe.name for recipe in RECIPES]
-    add("--suite", choices=SUITES, help="optimizers (default) or batch_norm, which has its own shapes")
+    add("--suite", choices=SUITES, help="optimizers (default), batch_norm, which has its own shapes, or"
+        " minimize, which has its own options: --suite minimize --help")  # fmt: skip
     add("--rules", nargs="+", choices=names, metavar="RULE", help=f"of {', '.join(names)}; default: all")
     add("--sizes", nargs="+", type=_size, metavar="N", help="elements of a single array; default: 1e3 … 1e7 and 5e7")
     add("--lists", nargs="+", choices=LISTS, metavar="LIST", help=f"of {', '.join(LISTS)}; default: both, or none if"
@@ -141,6 +143,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def of_minimizers(argv: Sequence[str] | None) -> list[str] | None:
+    """The arguments of the minimisers' suite, which has a parser of its own; None if another suite is asked for."""
+    chooser = Parser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--suite")
+    chosen, rest = chooser.parse_known_args(argv)
+    return rest if chosen.suite == "minimize" else None
+
+
+def _lacks_rich() -> bool:
+    if importlib.util.find_spec("rich") is not None:
+        return False
+    print("schuss bench: its tables need rich: pip install 'schuss[bench]'", file=sys.stderr)
+    return True
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `schuss bench` with these arguments (None: those of the process).
 
@@ -149,9 +166,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments; 130 after Ctrl-C.
     """
     try:
+        rest = of_minimizers(argv)
+        if rest is not None:
+            from schuss.benchmark import minimizers
+
+            return 1 if _lacks_rich() else minimizers.main(rest)
         args = parse(argv)
-        if importlib.util.find_spec("rich") is None:
-            print("schuss bench: its tables need rich: pip install 'schuss[bench]'", file=sys.stderr)
+        if _lacks_rich():
             return 1
         from schuss.benchmark import session
 

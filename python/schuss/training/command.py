@@ -12,6 +12,8 @@ from schuss.training.recipes import RECIPES
 
 INTERRUPTED = 128 + 2  # what a shell reports of a program that SIGINT has ended
 
+MINIMIZERS = ("lbfgs", "cg", "bfgs", "newton", "gd")  # for --full-batch
+
 EXTRA = {"sklearn": "scikit-learn", "threadpoolctl": "threadpoolctl", "rich": "rich", "matplotlib": "matplotlib"}
 
 DESCRIPTION = "Train a multi-layer perceptron on scikit-learn's digits, with one optimizer or with several."
@@ -27,8 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Options()
 
     training = parser.add_argument_group("training").add_argument
-    names = f"all, or any of {', '.join(RECIPES)}, separated by commas (default: adam)"
+    names = (
+        f"all, or any of {', '.join(RECIPES)}, separated by commas (default: adam); "
+        f"with --full-batch of {', '.join(MINIMIZERS)}"
+    )
     training("--optimizer", type=_optimizers, default=default.optimizers, dest="optimizers", metavar="NAME", help=names)
+    full_batch = "minimise the loss of logistic regression on scikit-learn's breast cancer data, all examples at once"
+    training("--full-batch", action="store_true", help=full_batch)
     training("--epochs", type=_count, default=default.epochs, metavar="N", help="at most (default: %(default)s)")
     patience = "epochs to go on without a lower validation loss (default: %(default)s)"
     training("--patience", type=_count, default=default.patience, metavar="N", help=patience)
@@ -64,6 +71,13 @@ def train(options: Options, command: list[str]) -> int:
     missing = [package for module, package in EXTRA.items() if importlib.util.find_spec(module) is None]
     if missing:
         return _fail(f"{missing[0]} is missing: pip install 'schuss[train]'")
+    for name in options.optimizers:
+        if options.full_batch and name not in MINIMIZERS:
+            return _fail(f"--full-batch takes --optimizer of {', '.join(MINIMIZERS)}, got {name}")
+        if not options.full_batch and name in MINIMIZERS:
+            return _fail(f"--optimizer {name} needs --full-batch")
+    if options.full_batch:
+        return _full_batch(options)
     from schuss.training import report
     from schuss.training.checkpoint import CheckpointError
     from schuss.training.run import run
@@ -85,6 +99,23 @@ def train(options: Options, command: list[str]) -> int:
         print(f"schuss train: interrupted; to continue: {shlex.join(again)}", file=sys.stderr)
         return INTERRUPTED
     return 1 if diverged else 0
+
+
+def _full_batch(options: Options) -> int:
+    from schuss.training import full_batch
+
+    if options.resume:
+        return _fail("--resume goes without --full-batch only: it takes no checkpoints")
+    try:
+        results, interrupted = full_batch.run(options)
+    except OSError as error:
+        return _fail(f"cannot write to --out {options.out}: {error}")
+    full_batch.show(results)
+    print(f"Metrics are in {options.out}")
+    if interrupted:
+        print("schuss train: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
 def _fail(message: str) -> int:
@@ -126,6 +157,6 @@ def _optimizers(text: str) -> tuple[str, ...]:
         return tuple(RECIPES)
     names = [name.strip().lower().replace("_", "-") for name in text.split(",")]
     for name in names:
-        if name not in RECIPES:
+        if name not in (*RECIPES, *MINIMIZERS):
             raise argparse.ArgumentTypeError(f"must be all or of {', '.join(RECIPES)}, got {name!r}")
     return tuple(dict.fromkeys(names))

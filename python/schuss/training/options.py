@@ -24,6 +24,8 @@ class Options:
         threads: The number of threads of the optimizer. A network this small gains nothing from a second one.
         out: The folder for checkpoints and report.
         resume: Whether to continue from the checkpoints in `out`.
+        full_batch: Whether to minimise the loss of the whole training set at once, with a minimiser; an epoch is an
+            iteration then.
     """
 
     optimizers: tuple[str, ...] = ("adam",)
@@ -38,6 +40,7 @@ class Options:
     threads: int = 1
     out: Path = Path("schuss-train")
     resume: bool = False
+    full_batch: bool = False
 
     def learning_rate(self, optimizer: str) -> float:
         """The learning rate for one of the optimizers."""

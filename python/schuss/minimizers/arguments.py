@@ -1,0 +1,107 @@
+"""The options of the minimisers: which there are, which values each may take."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schuss import _core, threads
+from schuss.options import POSITIVE_OR_ZERO, Interval, number
+
+Array = NDArray[Any]
+
+OPEN_FRACTION = Interval(0, 1)
+
+RANGES: dict[str, Interval] = {
+    "gtol": POSITIVE_OR_ZERO,
+    "xrtol": POSITIVE_OR_ZERO,
+    "ftol": POSITIVE_OR_ZERO,
+    "c1": OPEN_FRACTION,
+    "c2": OPEN_FRACTION,
+    "first_step": POSITIVE_OR_ZERO,
+    "maxtime": Interval(0, math.inf, closed=True),
+    "powell": Interval(0, math.inf, closed=True),
+    "floor": OPEN_FRACTION,
+}
+
+COUNTS = {"maxiter": 0, "maxfun": 1, "memory": 0, "restart": 1}  # and their least values
+
+CHOICES = {
+    "line_search": ("wolfe", "backtracking", "exact"),
+    "beta": ("pr", "fr", "hs", "dy", "hz"),
+    "scaling": ("none", "first", "always"),
+    "curvature": ("regularized", "saddle_free"),
+}
+
+COMMON = ("gtol", "xrtol", "ftol", "norm", "maxiter", "maxfun", "maxtime", "line_search", "c1", "c2", "first_step")
+
+OWN = {
+    "gd": (),
+    "cg": ("beta", "restart", "powell"),
+    "bfgs": ("scaling",),
+    "lbfgs": ("memory",),
+    "newton": ("curvature", "floor"),
+}
+
+
+def check(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a method as plain numbers and words; None stands for the default.
+
+    Raises TypeError or ValueError, naming the option and its value.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in (*COMMON, *OWN[method], "num_threads"):
+            raise TypeError(f"unknown option {name!r} of {method}, expected {', '.join((*COMMON, *OWN[method]))}")
+        if value is not None:
+            checked[name] = _plain(name, value)
+    if checked.get("c2", 1.0) <= checked.get("c1", 0.0):
+        raise ValueError(f"c2 must be greater than c1, got c1={checked.get('c1')!r}, c2={checked.get('c2')!r}")
+    return checked
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "num_threads":
+        return threads.check_num_threads(value)
+    if name in COUNTS:
+        return _count(name, value, COUNTS[name])
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, got {value!r}")
+        return value
+    if name == "norm":
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value) or value == 0:
+            raise ValueError(f"norm must be the order of a norm such as inf or 2, got {value!r}")
+        return float(value)
+    return number(name, value, RANGES[name])
+
+
+def _count(name: str, value: Any, least: int) -> int:
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, (int, float, np.integer, np.floating))
+        or value != value // 1
+    ):
+        raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if not least <= value:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(min(value, 2**62))
+
+
+def start(x0: Any) -> Array:
+    """A copy of `x0` as an array of one dimension and of float32 or float64.
+
+    Raises TypeError or ValueError if it cannot be one.
+    """
+    x = np.asarray(x0)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"x0 has dtype {x.dtype}, expected real numbers")
+    if x.ndim > 1:
+        raise ValueError(f"x0 has shape {x.shape}, expected one dimension")
+    return np.array(x, np.float32 if x.dtype == np.float32 else np.float64, ndmin=1)
+
+
+assert set(OWN) == set(_core.methods())

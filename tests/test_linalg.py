@@ -1,0 +1,127 @@
+"""The minimisers' kernels by themselves, against the reference and NumPy."""
+
+import numpy as np
+import pytest
+
+import schuss
+from schuss import _core, linalg, reference
+
+SIZES = [1, 2, 7, 8, 9, 16, 33, 200]
+TOLERANCE = {np.dtype("float64"): 1e-11, np.dtype("float32"): 2e-4}
+
+sizes = pytest.mark.parametrize("n", SIZES)
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def matrix(n, dtype, *, definite=True, seed=0):
+    rng = np.random.default_rng(seed)
+    q, _ = np.linalg.qr(rng.normal(size=(n, n)))
+    values = np.linspace(1 if definite else -2, 3.1, n)
+    a = (q * values) @ q.T
+    return np.ascontiguousarray((a + a.T) / 2, dtype)
+
+
+def vector(n, dtype, seed=1):
+    return np.random.default_rng(seed).normal(size=n).astype(dtype)
+
+
+def close(a, b):
+    scale = max(np.abs(b).max(initial=0), 1e-30)
+    np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=TOLERANCE[np.dtype(a.dtype)])
+
+
+@sizes
+@dtypes
+def test_bfgs_update_is_the_references(n, dtype):
+    h, s = matrix(n, dtype), vector(n, dtype)
+    y = matrix(n, dtype, seed=5) @ s
+    expected = reference.bfgs_update(h.copy(), s, y)
+    assert linalg.bfgs_update(h, s, y) is h
+    close(h, expected)
+    close(h @ y, s)
+    np.testing.assert_array_equal(h, h.T)
+
+
+@sizes
+@dtypes
+@pytest.mark.parametrize("curvature", ["regularized", "saddle_free"])
+@pytest.mark.parametrize("definite", [True, False], ids=["definite", "indefinite"])
+def test_newton_direction_is_the_references(n, dtype, curvature, definite):
+    h, g = matrix(n, dtype, definite=definite), vector(n, dtype)
+    p = linalg.newton_direction(h, g, curvature=curvature)
+    close(p, reference.newton_direction(h, g, curvature=curvature))
+    assert p.dtype == np.dtype(dtype)
+    assert p @ g < 0
+    if definite:
+        close(p, -np.linalg.solve(h, g))
+
+
+def test_newton_direction_of_a_zero_matrix_descends():
+    g = np.array([1.0, -2.0])
+    for curvature in ("regularized", "saddle_free"):
+        p = linalg.newton_direction(np.zeros((2, 2)), g, curvature=curvature)
+        assert np.isfinite(p).all()
+        assert p @ g < 0
+
+
+@sizes
+@dtypes
+def test_cg_solves_a_system(n, dtype):
+    a, b = matrix(n, dtype), vector(n, dtype)
+    rtol = 1e-13 if dtype == "float64" else 1e-5
+    found = linalg.cg(a, b, rtol=rtol)
+    assert found.success
+    assert found.iterations <= n + 20
+    close(found.x, reference.cg(a, b, rtol=rtol))
+    close(found.x, np.linalg.solve(a, b))
+    np.testing.assert_array_equal(linalg.cg(lambda p: a @ p, b, rtol=rtol).x.shape, b.shape)
+    close(linalg.cg(lambda p: a @ p, b, found.x, rtol=rtol).x, found.x)
+
+
+def test_cg_stops_where_the_matrix_is_not_positive_definite():
+    found = linalg.cg(np.diag([1.0, -1.0]), np.array([1.0, 2.0]))
+    assert not found.success
+    assert np.isfinite(found.x).all()
+
+
+def test_kernels_give_the_same_bits_with_every_number_of_threads():
+    n = 1100
+    h, s, g = matrix(n, "float64"), vector(n, "float64"), vector(n, "float64", 3)
+    y = h @ s
+    updated = [linalg.bfgs_update(h.copy(), s, y, num_threads=k) for k in (1, 2, 5)]
+    solved = [linalg.cg(h, g, num_threads=k).x for k in (1, 2, 5)]
+    for results in (updated, solved):
+        for other in results[1:]:
+            np.testing.assert_array_equal(results[0], other)
+
+
+ERRORS = [
+    (lambda: linalg.bfgs_update(np.eye(3), np.ones(2), np.ones(2)), ValueError, "H has shape (3, 3), expected (2, 2)"),
+    (lambda: linalg.bfgs_update(np.eye(2), np.ones(2), np.ones(3)), ValueError, "y has shape (3,), expected (2,)"),
+    (lambda: linalg.bfgs_update(np.eye(2), np.ones(2, "f"), np.ones(2)), TypeError, "H has dtype float64, expected"),
+    (lambda: linalg.bfgs_update(np.eye(2), np.ones(2), -np.ones(2)), ValueError, "sᵀy must be positive"),
+    (lambda: linalg.bfgs_update(np.eye(2, dtype=int), np.ones(2), np.ones(2)), TypeError, "H has dtype int64"),
+    (lambda: linalg.newton_direction(np.eye(2) * np.nan, np.ones(2)), ValueError, "H has elements that are not finite"),
+    (lambda: linalg.newton_direction(np.eye(2), np.ones(2), curvature="none"), ValueError, "curvature must be one of"),
+    (lambda: linalg.newton_direction(np.eye(2), np.ones(2), alpha=-1), ValueError, "alpha must be in [0, inf), got -1"),
+    (lambda: linalg.cg(np.eye(2), np.ones(2), rtol=-1), ValueError, "rtol must be in [0, inf), got -1"),
+    (lambda: linalg.cg(lambda p: np.ones(3), np.ones(2)), ValueError, "A(p) has shape (3,), expected 2 numbers"),
+    (lambda: linalg.cg(np.eye(2), np.ones(2), maxiter=-1), ValueError, "maxiter must be an integer of at least 0"),
+    (lambda: linalg.cg("A", np.ones(2)), TypeError, "A is str, expected"),
+]
+
+
+@pytest.mark.parametrize(("call", "exception", "message"), ERRORS, ids=range(len(ERRORS)))
+def test_errors_name_the_argument(call, exception, message):
+    with pytest.raises(exception) as error:
+        call()
+    assert str(error.value).startswith(message)
+
+
+def test_a_refused_update_changes_nothing():
+    h = np.eye(2)
+    with pytest.raises(ValueError, match="positive"):
+        linalg.bfgs_update(h, np.array([1.0, 0.0]), np.array([-1.0, 5.0]))
+    np.testing.assert_array_equal(h, np.eye(2))
+    assert schuss.linalg is linalg
+    assert _core.methods() == ["gd", "cg", "bfgs", "lbfgs", "newton"]

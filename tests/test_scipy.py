@@ -1,0 +1,112 @@
+"""The minimisers as methods of scipy.optimize.minimize."""
+
+import numpy as np
+import pytest
+
+import schuss.scipy
+from schuss.benchmark.problems import rosenbrock
+
+optimize = pytest.importorskip("scipy.optimize")
+
+X0 = np.array([-1.2, 1.0])
+
+METHODS = [schuss.scipy.bfgs, schuss.scipy.cg, schuss.scipy.lbfgs, schuss.scipy.newton]
+
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+
+
+@every_method
+def test_every_form_of_the_gradient(method):
+    calls = [0]
+
+    def counted(x):
+        calls[0] += 1
+        return rosenbrock(x)
+
+    both = optimize.minimize(counted, X0, jac=True, method=method)
+    assert both.success
+    np.testing.assert_allclose(both.x, 1, atol=1e-4)
+    if method is not schuss.scipy.newton:
+        assert calls[0] == both.nfev
+        two = optimize.minimize(optimize.rosen, X0, jac=optimize.rosen_der, method=method)
+        assert two.success
+        none = optimize.minimize(optimize.rosen, X0, method=method)
+        np.testing.assert_allclose(none.x, 1, atol=1e-3)
+    else:
+        exact = optimize.minimize(optimize.rosen, X0, jac=optimize.rosen_der, hess=optimize.rosen_hess, method=method)
+        assert exact.success
+        assert exact.nhev <= exact.nit + 1
+
+
+@every_method
+def test_tol_options_and_arguments(method):
+    tight = optimize.minimize(rosenbrock, X0, jac=True, method=method, tol=1e-9)
+    assert np.abs(tight.jac).max() <= 1e-9
+    short = optimize.minimize(rosenbrock, X0, jac=True, method=method, options={"maxiter": 2, "disp": False})
+    assert (short.nit, short.status, short.success) == (2, 1, False)
+    everything = optimize.minimize(rosenbrock, X0, jac=True, method=method, options={"return_all": True})
+    assert len(everything.allvecs) == everything.nit + 1
+    shifted = optimize.minimize(
+        lambda x, c: ((x - c) @ (x - c), 2 * (x - c)), np.zeros(2), args=(2.0,), jac=True, method=method
+    )
+    np.testing.assert_allclose(shifted.x, 2, atol=1e-5)
+
+
+@every_method
+def test_both_styles_of_callback(method):
+    points, results = [], []
+
+    def by_point(x):
+        points.append(x)
+
+    def by_result(intermediate_result):
+        results.append(intermediate_result)
+        if len(results) == 4:
+            raise StopIteration
+
+    full = optimize.minimize(rosenbrock, X0, jac=True, method=method, callback=by_point)
+    assert len(points) == full.nit
+    stopped = optimize.minimize(rosenbrock, X0, jac=True, method=method, callback=by_result)
+    assert (stopped.status, stopped.success, stopped.nit) == (99, False, 4)
+    assert isinstance(results[0], optimize.OptimizeResult)
+    np.testing.assert_array_equal(results[-1].x, points[3])
+
+
+def test_results_are_scipys():
+    found = optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs)
+    assert isinstance(found, optimize.OptimizeResult)
+    assert {"x", "fun", "jac", "hess_inv", "nfev", "njev", "nit", "status", "success", "message"} <= set(found)
+    assert found.hess_inv.shape == (2, 2)
+    limited = optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.lbfgs, options={"maxcor": 5})
+    assert isinstance(limited.hess_inv, optimize.LbfgsInvHessProduct)
+    assert limited.hess_inv.shape == (2, 2)
+
+
+def test_what_is_not_supported_is_said():
+    with pytest.warns(RuntimeWarning, match="Method bfgs does not use bounds"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, bounds=[(-2, 2)] * 2)
+
+
+def test_more_thuente_takes_the_trials_of_scipys():
+    search = pytest.importorskip("scipy.optimize._dcsrch")
+    from schuss import _core
+    from test_line_search import PUBLISHED
+
+    for _, phi, mu, eta, counts in PUBLISHED:
+        for first, count in zip((1e-3, 1e-1, 1e1, 1e3), counts, strict=True):
+            ours, _, _ = _core.line_search(phi, first, "wolfe", mu, eta)
+            f0, slope0 = phi(0.0)
+            peer = search.DCSRCH(lambda a, phi=phi: phi(a)[0], lambda a, phi=phi: phi(a)[1], mu, eta, 1e-14, 0, 1e10)
+            step, *_ = peer(first, f0, slope0, maxiter=count + 5)
+            assert step == pytest.approx(ours, rel=1e-6)
+
+
+def test_errors_and_warnings_have_scipys_words():
+    with pytest.raises(ValueError, match="'hess_inv0' matrix isn't positive definite"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, options={"hess_inv0": -np.eye(2)})
+    with pytest.raises(ValueError, match="'c1' and 'c2' do not satisfy '0 < c1 < c2 < 1'"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.cg, options={"c1": 0.5, "c2": 0.2})
+    with pytest.raises(ValueError, match="must return a scalar value"):
+        optimize.minimize(lambda x: (x, x), X0, jac=True, method=schuss.scipy.cg)
+    with pytest.warns(optimize.OptimizeWarning, match="Maximum number of iterations"):
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.lbfgs, options={"maxiter": 2.5, "disp": True})

@@ -1,0 +1,449 @@
+"""The faces of the minimisers: ask and tell, resuming, callbacks, exceptions, batches, compiled objectives."""
+
+import copy
+import ctypes
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import schuss
+from schuss import _core
+from schuss.benchmark.problems import PROBLEMS, rosenbrock
+from schuss.minimizers.solvers import SOLVERS
+
+X0 = np.array([-1.2, 1.0])
+
+SIGNATURES = {
+    np.dtype(kind): ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, *[ctypes.POINTER(c)] * 3, ctypes.c_void_p)
+    for kind, c in (("float64", ctypes.c_double), ("float32", ctypes.c_float))
+}
+
+
+def hessian(x):
+    return np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200.0]])
+
+
+def make(method, x0=X0, **options):
+    return SOLVERS[method](x0, hessian, **options) if method == "newton" else SOLVERS[method](x0, **options)
+
+
+def drive(solver, steps=10**9, fun=rosenbrock):
+    seen = []
+    while not solver.done and len(seen) < steps:
+        x = solver.ask()
+        solver.tell(*fun(x))
+        seen.append(x)
+    return seen
+
+
+every_method = pytest.mark.parametrize("method", SOLVERS)
+
+
+def compiled_rosenbrock(dtype="float64"):
+    return SIGNATURES[np.dtype(dtype)](_core.rosenbrock(dtype == "float32"))
+
+
+# ---- ask and tell ----
+
+
+@every_method
+def test_ask_and_tell_are_minimize(method):
+    solver = make(method, maxiter=300)
+    seen = drive(solver)
+    result = solver.result()
+    same = schuss.minimize(rosenbrock, X0, jac=True, hess=hessian, method=method, maxiter=300)
+    np.testing.assert_array_equal(result.x, same.x)
+    assert (result.nit, result.nfev, result.status) == (same.nit, same.nfev, same.status)
+    assert len(seen) == result.nfev
+
+
+def test_asking_twice_gives_the_same_point_in_arrays_of_their_own():
+    solver = schuss.BFGS(X0)
+    first, second = solver.ask(), solver.ask()
+    first[:] = 7
+    np.testing.assert_array_equal(second, X0)
+    np.testing.assert_array_equal(solver.ask(), X0)
+
+
+def test_a_solver_that_is_done_refuses_to_be_told():
+    solver = schuss.BFGS(X0)
+    drive(solver)
+    with pytest.raises(ValueError, match="the solver is done"):
+        solver.tell(0.0, np.zeros(2))
+
+
+def test_stop():
+    solver = schuss.BFGS(X0)
+    drive(solver, 5)
+    solver.stop()
+    assert solver.done
+    assert solver.result().status == 99
+
+
+# ---- saving and resuming ----
+
+
+@every_method
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 8, 14])
+@pytest.mark.parametrize("how", ["state_dict", "pickle", "copy"])
+def test_a_resumed_solver_finds_the_same_iterates(method, steps, how):
+    solver = make(method, maxiter=40)
+    drive(solver, steps)
+    if how == "state_dict":
+        resumed = make(method, np.zeros(2), maxiter=40)
+        resumed.load_state_dict(solver.state_dict())
+    else:
+        resumed = pickle.loads(pickle.dumps(solver)) if how == "pickle" else copy.deepcopy(solver)
+    expected = [tuple(x) for x in drive(solver)]
+    got = [tuple(x) for x in drive(resumed)]
+    assert got[len(got) - len(expected) :] == expected
+    np.testing.assert_array_equal(resumed.result().x, solver.result().x)
+    assert resumed.result().nit == solver.result().nit
+
+
+def test_state_is_plain_arrays_and_numbers():
+    solver = schuss.LBFGS(X0, memory=3)
+    drive(solver, 12)
+    state = solver.state_dict()
+    assert all(isinstance(value, (bool, int, float, np.ndarray)) for value in state["state"].values())
+
+
+STATE_ERRORS = [
+    (lambda s: {**s, "solver": "LBFGS"}, ValueError, "state['solver'] is 'LBFGS', expected 'BFGS'"),
+    (lambda s: {"solver": "BFGS"}, ValueError, "state lacks 'state'"),
+    (lambda s: {**s, "state": {k: v for k, v in s["state"].items() if k != "p"}}, ValueError, "state lacks 'p'"),
+    (lambda s: {**s, "state": {**s["state"], "x": np.ones(3)}}, ValueError, "state['x'] has 3 numbers of float64"),
+    (lambda s: {**s, "state": {**s["state"], "x": [1, 2]}}, TypeError, "state['x'] is list"),
+]
+
+
+@pytest.mark.parametrize(("change", "exception", "message"), STATE_ERRORS, ids=range(len(STATE_ERRORS)))
+def test_a_wrong_state_is_refused_and_nothing_changes(change, exception, message):
+    solver, other = schuss.BFGS(X0), schuss.BFGS(X0)
+    drive(other, 10)
+    before = solver.ask()
+    with pytest.raises(exception) as error:
+        solver.load_state_dict(change(other.state_dict()))
+    assert str(error.value).startswith(message)
+    np.testing.assert_array_equal(solver.ask(), before)
+    assert solver.nit == 0
+
+
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs"])
+def test_a_warm_start_saves_evaluations(method):
+    problem = PROBLEMS[-1]
+    cold = schuss.minimize(problem.fun, problem.start(), jac=True, method=method)
+    near = cold.x + 0.01
+    again = schuss.minimize(problem.fun, near, jac=True, method=method)
+    warm = schuss.minimize(problem.fun, near, jac=True, method=method, warm_start=cold)
+    assert warm.success
+    assert warm.nfev < again.nfev
+
+
+def test_more_pairs_than_memory_are_refused():
+    other = schuss.LBFGS(X0, memory=4)
+    drive(other, 12)
+    state = other.state_dict()
+    for wrong in ({"kept": 5}, {"oldest": 4}, {"kept": -1}):
+        solver = schuss.LBFGS(X0, memory=4)
+        with pytest.raises(ValueError, match="expected at most 4, the memory"):
+            solver.load_state_dict({**state, "state": {**state["state"], **wrong}})
+        assert solver.nit == 0
+    with pytest.raises(ValueError, match="state"):
+        schuss.LBFGS(X0, memory=7).load_state_dict(state)
+
+
+def test_the_inverse_hessian_to_begin_with():
+    a = np.diag([1.0, 100.0])
+    found = schuss.minimize(lambda x: (x @ a @ x / 2, a @ x), [1.0, 1.0], jac=True, hess_inv0=np.linalg.inv(a))
+    assert (found.nit, found.nfev) == (1, 2)
+    for wrong, message in [
+        (np.eye(3), "hess_inv0 has shape (3, 3), expected (2, 2)"),
+        (-np.eye(2), "hess_inv0 is not positive definite"),
+        (np.array([[1.0, 2.0], [0.0, 1.0]]), "hess_inv0 is not symmetric"),
+    ]:
+        with pytest.raises(ValueError) as error:  # noqa: PT011
+            schuss.BFGS(X0, hess_inv0=wrong)
+        assert str(error.value).startswith(message)
+
+
+def test_the_inverse_of_lbfgs_is_a_matrix():
+    found = schuss.minimize(rosenbrock, X0, jac=True, method="lbfgs", memory=40)
+    dense = found.hess_inv.todense()
+    np.testing.assert_allclose(dense @ hessian(found.x), np.eye(2), atol=0.3)
+    np.testing.assert_allclose(found.hess_inv @ np.ones(2), dense.sum(1))
+
+
+# ---- forms of objectives ----
+
+
+def test_derivatives_in_every_form():
+    def value(x):
+        return rosenbrock(x)[0]
+
+    def gradient(x):
+        return rosenbrock(x)[1]
+
+    exact = schuss.minimize(rosenbrock, X0, jac=True)
+    assert schuss.minimize(rosenbrock, X0).nfev == exact.nfev
+    assert schuss.minimize(value, X0, jac=gradient).nfev == exact.nfev
+    for scheme in (None, "2-point", "3-point"):
+        found = schuss.minimize(value, X0, jac=scheme)
+        np.testing.assert_allclose(found.x, 1, atol=1e-3)
+        assert found.nfev >= 3 * found.njev - 2
+    assert schuss.minimize(value, X0, maxfun=9).nfev <= 9
+    newton = schuss.minimize(value, X0, jac=gradient, method="newton")
+    assert newton.success
+
+
+def test_arguments_are_passed_on():
+    found = schuss.minimize(lambda x, c, d: ((x - c) @ (x - c) + d, 2 * (x - c)), [0.0], jac=True, args=(3.0, 1.0))
+    np.testing.assert_allclose((found.x[0], found.fun), (3, 1))
+    assert schuss.minimize(lambda x, c: ((x - c) @ (x - c), 2 * (x - c)), 0.0, jac=True, args=2.0).x == [2.0]
+
+
+def test_an_objective_may_keep_and_change_its_argument():
+    kept = []
+
+    def fun(x):
+        f, g = rosenbrock(x)
+        kept.append((x, x.copy()))
+        return f, g
+
+    expected = schuss.minimize(rosenbrock, X0, jac=True)
+    assert schuss.minimize(fun, X0, jac=True).nfev == expected.nfev
+    for x, at_the_time in kept:
+        np.testing.assert_array_equal(x, at_the_time)
+
+    def spoil(x):
+        result = rosenbrock(x.copy())
+        x[:] = np.nan
+        return result
+
+    np.testing.assert_array_equal(schuss.minimize(spoil, X0, jac=True).x, expected.x)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg"])
+def test_compiled_objectives(dtype, method):
+    x0 = X0.astype(dtype)
+    objective = compiled_rosenbrock(dtype)
+    found = schuss.minimize(objective, x0, method=method)
+    assert found.status in (0, 2)
+    np.testing.assert_allclose(found.x, 1, atol=1e-2)
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    capsule = new(ctypes.cast(objective, ctypes.c_void_p).value, None, None)
+
+    class Cfunc:  # as numba has it
+        address = ctypes.cast(objective, ctypes.c_void_p).value
+
+    for form in (capsule, Cfunc()):
+        np.testing.assert_array_equal(schuss.minimize(form, x0, method=method).x, found.x)
+
+
+def test_low_level_callables_and_user_data():
+    scipy = pytest.importorskip("scipy")
+
+    @SIGNATURES[np.dtype("float64")]
+    def fun(n, x, f, g, user):
+        centre = ctypes.cast(user, ctypes.POINTER(ctypes.c_double))[0]
+        f[0] = sum((x[i] - centre) ** 2 for i in range(n))
+        for i in range(n):
+            g[i] = 2 * (x[i] - centre)
+        return 1
+
+    centre = ctypes.c_double(2.5)
+    user = ctypes.cast(ctypes.pointer(centre), ctypes.c_void_p)
+    found = schuss.minimize(scipy.LowLevelCallable(fun, user), np.zeros(3))
+    np.testing.assert_allclose(found.x, 2.5)
+
+
+def test_a_compiled_objective_that_fails_counts_as_not_finite():
+    @SIGNATURES[np.dtype("float64")]
+    def fun(n, x, f, g, user):
+        if x[0] <= 0:
+            return 0  # and leaves f and g as they are
+        f[0], g[0] = x[0] - math.log(x[0]), 1 - 1 / x[0]
+        return 1
+
+    assert schuss.minimize(fun, [8.0]).success
+    assert schuss.minimize(fun, [-8.0]).status == 3
+
+
+# ---- callbacks, exceptions, interrupts ----
+
+
+def test_both_styles_of_callback_and_stopping():
+    seen = []
+
+    def stop_after_three(x):
+        seen.append(x)
+        if len(seen) == 3:
+            raise StopIteration
+
+    found = schuss.minimize(rosenbrock, X0, jac=True, callback=stop_after_three)
+    assert (found.status, found.success, found.nit, len(seen)) == (99, False, 3, 3)
+    results = []
+    found = schuss.minimize(
+        rosenbrock, X0, jac=True, callback=lambda intermediate_result: results.append(intermediate_result)
+    )
+    assert [r.nit for r in results] == list(range(1, found.nit + 1))
+    np.testing.assert_array_equal(results[-1].x, found.x)
+    assert results[-1].fun == found.fun
+
+
+@pytest.mark.parametrize("where", ["fun", "jac", "hess", "callback"])
+def test_exceptions_come_through_with_the_result_so_far(where):
+    class OwnError(Exception):
+        pass
+
+    calls = dict.fromkeys(["fun", "jac", "hess", "callback"], 0)
+
+    def wrapped(name, function):
+        def call(*args):
+            calls[name] += 1
+            if name == where and calls[name] == 5:
+                raise OwnError
+            return function(*args)
+
+        return call
+
+    with pytest.raises(OwnError) as error:
+        schuss.minimize(
+            wrapped("fun", lambda x: rosenbrock(x)[0]),
+            X0,
+            jac=wrapped("jac", lambda x: rosenbrock(x)[1]),
+            hess=wrapped("hess", hessian),
+            callback=wrapped("callback", lambda x: None),
+            method="newton",
+        )
+    assert error.value.result.fun < rosenbrock(X0)[0]
+    assert error.value.result.status == -1
+
+
+def interrupt_soon():
+    def interrupt():
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
+INTERRUPTED = {
+    "python": lambda: schuss.minimize(
+        lambda x: (time.sleep(0.01), (x[0], np.ones(1)))[1], [1.0], jac=True, method="gd"
+    ),
+    "compiled": lambda: schuss.minimize(compiled_rosenbrock(), np.tile(X0, 500_000), method="gd", maxiter=10_000),
+    "batch": lambda: schuss.minimize_batch(compiled_rosenbrock(), np.tile(X0, (1_000_000, 1)), method="gd", gtol=0.0),
+}
+
+
+@pytest.mark.parametrize("form", INTERRUPTED)
+def test_an_interrupt_ends_a_minimisation(form):
+    interrupt_soon()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        INTERRUPTED[form]()
+    assert time.monotonic() - began < 5
+
+
+# ---- batches ----
+
+
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_batches_are_single_problems(method, dtype):
+    starts = np.random.default_rng(0).normal(size=(50, 4)).astype(dtype)
+    singles = [schuss.minimize(compiled_rosenbrock(dtype), x0, method=method) for x0 in starts]
+    indices = []
+
+    def vectorised(points, idx):
+        indices.append(idx)
+        rows = [rosenbrock(x) for x in points]
+        return np.array([f for f, _ in rows]), np.array([g for _, g in rows])
+
+    for threads in (1, 2):
+        batch = schuss.minimize_batch(compiled_rosenbrock(dtype), starts, method=method, num_threads=threads)
+        np.testing.assert_array_equal(batch.x, [single.x for single in singles])
+        np.testing.assert_array_equal(batch.fun, [single.fun for single in singles])
+        np.testing.assert_array_equal(batch.nfev, [single.nfev for single in singles])
+        np.testing.assert_array_equal(batch.success, [single.success for single in singles])
+    lock_step = schuss.minimize_batch(vectorised, starts, method=method)
+    np.testing.assert_allclose(lock_step.x[lock_step.success], 1, atol=1e-2)
+    assert len(indices) == lock_step.nfev.max()
+    assert all(np.all(np.diff(idx) > 0) for idx in indices)
+    assert sum(map(len, indices)) == lock_step.nfev.sum()
+
+
+def test_a_batch_of_nothing():
+    for fun in (compiled_rosenbrock(), lambda X, idx: (X.sum(1), X)):
+        found = schuss.minimize_batch(fun, np.zeros((0, 3)))
+        assert found.x.shape == (0, 3)
+        assert found.success.shape == (0,)
+
+
+# ---- arguments ----
+
+ERRORS = [
+    ({"x0": np.ones((2, 2))}, ValueError, "x0 has shape (2, 2), expected one dimension"),
+    ({"x0": [1j]}, TypeError, "x0 has dtype complex128, expected real numbers"),
+    ({"x0": "abc"}, TypeError, "x0 has dtype <U3, expected real numbers"),
+    ({"fun": 3}, TypeError, "fun is int, expected a function"),
+    ({"method": "bogus"}, ValueError, "method must be one of 'gd', 'cg', 'bfgs', 'lbfgs', 'newton', got 'bogus'"),
+    ({"jac": "4-point"}, TypeError, "jac is '4-point', expected a function or True"),
+    ({"hess": 3}, TypeError, "hess is 3, expected a function"),
+    ({"callback": 3}, TypeError, "callback is int, expected a function"),
+    ({"gtol": -1}, ValueError, "gtol must be in [0, inf), got -1"),
+    ({"gtol": math.nan}, ValueError, "gtol must be in [0, inf), got nan"),
+    ({"gtol": "x"}, TypeError, "gtol must be a number in [0, inf), got 'x'"),
+    ({"maxiter": -1}, ValueError, "maxiter must be an integer of at least 0, got -1"),
+    ({"maxiter": 1.5}, TypeError, "maxiter must be an integer of at least 0, got 1.5"),
+    ({"maxfun": 0}, ValueError, "maxfun must be an integer of at least 1, got 0"),
+    ({"maxtime": -1}, ValueError, "maxtime must be in [0, inf], got -1"),
+    ({"num_threads": 0}, ValueError, "num_threads must be an integer of at least 1"),
+    (
+        {"line_search": "golden"},
+        ValueError,
+        "line_search must be one of 'wolfe', 'backtracking', 'exact', got 'golden'",
+    ),
+    ({"c1": 0.5, "c2": 0.4}, ValueError, "c2 must be greater than c1, got c1=0.5, c2=0.4"),
+    ({"memory": 3}, TypeError, "unknown option 'memory' of bfgs"),
+    ({"method": "lbfgs", "memory": -1}, ValueError, "memory must be an integer of at least 0, got -1"),
+    ({"method": "cg", "beta": "xx"}, ValueError, "beta must be one of 'pr', 'fr', 'hs', 'dy', 'hz', got 'xx'"),
+    ({"norm": 0}, ValueError, "norm must be the order of a norm such as inf or 2, got 0"),
+    ({"fun": lambda x: 1.0}, TypeError, "fun returned float, expected a pair (f, g) as jac=True promises"),
+    ({"fun": lambda x: ("a", x)}, TypeError, "fun returned 'a', expected a number"),
+    ({"fun": lambda x: (x, x)}, ValueError, "fun returned an array of shape (2,), expected a number"),
+    ({"fun": lambda x: (1.0, np.ones(3))}, ValueError, "the gradient has shape (3,), expected 2 numbers"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "exception", "message"), ERRORS, ids=[str(list(case[0])) for case in ERRORS])
+def test_errors_name_the_argument_and_its_value(arguments, exception, message):
+    with pytest.raises(exception) as error:
+        schuss.minimize(**{"fun": rosenbrock, "x0": X0, "jac": True, **arguments})
+    assert str(error.value).startswith(message)
+
+
+BATCH_ERRORS = [
+    ({"X0": np.ones(3)}, ValueError, "X0 has shape (3,), expected (problems, n)"),
+    ({"method": "newton"}, ValueError, "method must be one of 'gd', 'cg', 'bfgs', 'lbfgs', got 'newton'"),
+    ({"fun": 3}, TypeError, "fun is int, expected a function"),
+    ({"fun": lambda X, idx: 3}, TypeError, "fun returned int, expected a pair (F, G)"),
+    ({"fun": lambda X, idx: (np.ones(3), X)}, ValueError, "F has shape (3,), expected 2 numbers"),
+    ({"fun": lambda X, idx: (np.ones(2), X[:1])}, ValueError, "G has shape (1, 2), expected 4 numbers"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "exception", "message"), BATCH_ERRORS, ids=range(len(BATCH_ERRORS)))
+def test_errors_of_a_batch(arguments, exception, message):
+    with pytest.raises(exception) as error:
+        schuss.minimize_batch(**{"fun": rosenbrock, "X0": np.ones((2, 2)), **arguments})
+    assert str(error.value).startswith(message)
