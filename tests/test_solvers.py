@@ -197,6 +197,8 @@ def test_derivatives_in_every_form():
         found = schuss.minimize(value, X0, jac=scheme)
         np.testing.assert_allclose(found.x, 1, atol=1e-3)
         assert found.nfev >= 3 * found.njev - 2
+    analytic = schuss.minimize(lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2, X0, jac="cs")
+    np.testing.assert_allclose(analytic.x, exact.x, rtol=1e-9)  # complex steps have no error of truncation
     assert schuss.minimize(value, X0, maxfun=9).nfev <= 9
     newton = schuss.minimize(value, X0, jac=gradient, method="newton")
     assert newton.success
@@ -246,6 +248,31 @@ def test_compiled_objectives(dtype, method):
 
     for form in (capsule, Cfunc()):
         np.testing.assert_array_equal(schuss.minimize(form, x0, method=method).x, found.x)
+
+
+def test_an_objective_that_numba_has_compiled():
+    numba = pytest.importorskip("numba")
+    number = numba.types.CPointer(numba.types.float64)
+
+    @numba.cfunc(numba.types.int32(numba.types.int64, number, number, number, numba.types.voidptr))
+    def fun(n, x, f, g, user):
+        a, b = x[1] - x[0] ** 2, 1 - x[0]
+        f[0], g[0], g[1] = 100 * a * a + b * b, -400 * a * x[0] - 2 * b, 200 * a
+        return 1
+
+    np.testing.assert_allclose(schuss.minimize(fun, X0).x, 1, atol=1e-4)
+    np.testing.assert_allclose(schuss.minimize_batch(fun, np.stack([X0, -X0])).x, 1, atol=1e-4)
+
+
+def test_an_objective_that_cffi_has_an_address_of():
+    cffi = pytest.importorskip("cffi")
+
+    @cffi.FFI().callback("int(int64_t, const double *, double *, double *, void *)")
+    def fun(n, x, f, g, user):
+        f[0], g[0] = (x[0] - 3) ** 2, 2 * (x[0] - 3)
+        return 1
+
+    np.testing.assert_allclose(schuss.minimize(fun, [0.0]).x, 3)
 
 
 def test_low_level_callables_and_user_data():
