@@ -56,6 +56,17 @@ def test_newton_direction_is_the_references(n, dtype, curvature, definite):
         close(p, -np.linalg.solve(h, g))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("float64", -1e200), ("float64", -1e-320), ("float32", -1e30), ("float32", -1e-44)]
+)
+def test_newton_direction_descends_at_any_scale(dtype, scale):
+    h = (scale * np.array([[1.0, 2, 3], [2, 1, 5], [3, 5, 1]])).astype(dtype)
+    g = np.ones(3, dtype)
+    p = linalg.newton_direction(h, g)
+    assert np.isfinite(p).all()
+    assert p @ g < 0
+
+
 def test_newton_direction_of_a_zero_matrix_descends():
     g = np.array([1.0, -2.0])
     for curvature in ("regularized", "saddle_free"):

@@ -104,7 +104,8 @@ def test_a_resumed_solver_finds_the_same_iterates(method, steps, how):
     got = [tuple(x) for x in drive(resumed)]
     assert got[len(got) - len(expected) :] == expected
     np.testing.assert_array_equal(resumed.result().x, solver.result().x)
-    assert resumed.result().nit == solver.result().nit
+    for name in ("nit", "nfev", "status"):
+        assert resumed.result()[name] == solver.result()[name]
 
 
 def test_state_is_plain_arrays_and_numbers():
@@ -273,6 +274,42 @@ def test_an_objective_that_cffi_has_an_address_of():
         return 1
 
     np.testing.assert_allclose(schuss.minimize(fun, [0.0]).x, 3)
+
+
+def test_null_pointers_are_refused():
+    null = SIGNATURES[np.dtype("float64")]()
+    with pytest.raises(ValueError, match="fun is a null pointer"):
+        schuss.minimize(null, X0)
+
+
+@pytest.mark.parametrize("line_search", ["wolfe", "exact", "backtracking"])
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg"])
+def test_the_result_is_the_best_point_that_was_evaluated(method, line_search):
+    for maxfun in range(1, 40):
+        seen = []
+
+        def fun(x, seen=seen):
+            f, g = rosenbrock(x)
+            seen.append(f)
+            return f, g
+
+        found = schuss.minimize(fun, X0, jac=True, method=method, maxfun=maxfun, line_search=line_search)
+        if not found.success:
+            assert found.fun == min(seen)
+
+
+def test_the_memory_of_lbfgs_has_an_end():
+    with pytest.raises(ValueError, match=r"memory must be at most 10000, got 4294967296"):
+        schuss.LBFGS(X0, memory=2**32)
+
+
+def test_pairs_that_cannot_be_there_are_refused():
+    solver = schuss.LBFGS(X0, memory=10)
+    drive(solver, 6)
+    state = solver.state_dict()
+    state["state"]["oldest"] = 9
+    with pytest.raises(ValueError, match=r"state has oldest 9 with \d pairs of 10, expected 0 until all are there"):
+        schuss.LBFGS(X0, memory=10).load_state_dict(state)
 
 
 def test_low_level_callables_and_user_data():

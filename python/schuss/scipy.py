@@ -23,7 +23,7 @@ from schuss.minimizers import minimize
 from schuss.minimizers.objective import memoized
 from schuss.minimizers.result import LbfgsInverse
 
-RENAMED = {"tol": "gtol", "maxcor": "memory", "maxfev": "maxfun"}
+RENAMED = {"maxcor": "memory", "maxfev": "maxfun"}
 
 IGNORED = ("workers", "maxls", "iprint")  # SciPy's, without a counterpart
 
@@ -85,6 +85,8 @@ def _method(name: str, title: str) -> Callable[..., Any]:
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     """SciPy's options under our names, with its leniency about numbers of iterations that are no integers."""
     options = {RENAMED.get(name, name): value for name, value in given.items() if name not in IGNORED}
+    tol = options.pop("tol", None)
+    options.setdefault("gtol", tol if tol is not None else 1e-5)
     for name in ("maxiter", "maxfun"):
         if isinstance(options.get(name), float) and np.isfinite(options[name]):
             options[name] = int(options[name])

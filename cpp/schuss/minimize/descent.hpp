@@ -291,6 +291,7 @@ class Descent final : public Solver {
       if (slots_[now_].norm <= options_.gtol) co_return Status::converged;
       if (iterations_ >= options_.max_iterations) co_return Status::iteration_limit;
       if (quiet_ >= kQuiet) co_return Status::precision_limit;
+      evaluations_at_start_ = evaluations_;
       if (!directed_) {
         if constexpr (Method<T>::kHessian) {
           target_ = &slots_[now_];
@@ -298,7 +299,6 @@ class Descent final : public Solver {
         }
         direct();
       }
-      evaluations_at_start_ = evaluations_;
       const double first = first_step();
       Found found = co_await search(first);
       const bool accepted = found.ending == Ending::wolfe || has_decreased();
@@ -425,6 +425,7 @@ class Descent final : public Solver {
     Iterate<T>&before = slots_[now_], &after = slots_[to];
     if (options_.norm != kInfinity) after.norm = norm(after.g);
     if (after.f > before.f && before.f < record_.f) record_.copy(before);
+    if (best_ != kNone && slots_[best_].f < std::min(after.f, record_.f)) record_.copy(slots_[best_]);
     ++iterations_;
     note_progress(after);
     const bool small = is_small(before, after, alpha);

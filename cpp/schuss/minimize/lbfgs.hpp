@@ -83,6 +83,9 @@ class Lbfgs {
     if (kept_ < 0 || kept_ > m_ || oldest_ < 0 || oldest_ >= m_)
       throw std::invalid_argument("state has " + std::to_string(kept_) + " pairs, expected at most " +
                                   std::to_string(m_) + ", the memory");
+    if (oldest_ != 0 && kept_ < m_)
+      throw std::invalid_argument("state has oldest " + std::to_string(oldest_) + " with " + std::to_string(kept_) +
+                                  " pairs of " + std::to_string(m_) + ", expected 0 until all are there");
     if (kept_ == 0) return;
     visitor.array("sy", sy_.data(), std::ssize(sy_));
     visitor.array("yy", yy_.data(), std::ssize(yy_));

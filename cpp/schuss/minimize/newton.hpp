@@ -36,37 +36,43 @@ bool solve_tridiagonal(const Column<T>& diagonal, const Column<T>& beside, T alp
 }
 
 // p = −(H + αI)⁻¹g with the least α ≥ 0 of a growing series, that makes H + αI positive definite and p bounded; the
-// series begins at `alpha`, which becomes the α taken. Only the lower half of H is read.
+// series begins at `alpha`, which becomes the α taken. Only the lower half of H is read. H is first divided by its
+// largest magnitude, so that nothing overflows on the way; where no p is finite, p = −g.
 template <class T>
 void regularized_direction(const Eigen::Ref<const Matrix<T>>& h, const Eigen::Ref<const Column<T>>& g,
                            Eigen::Ref<Column<T>> p, double& alpha) {
   constexpr double kGrow = 4;
-  const Index n = g.size();
-  const double scale = std::max(static_cast<double>(h.diagonal().cwiseAbs().maxCoeff()),
-                                static_cast<double>(h.norm()) / std::sqrt(static_cast<double>(n)));
-  const double least = std::sqrt(std::numeric_limits<T>::epsilon()) * (scale > 0 ? scale : 1);
-  if (alpha < least) alpha = 0;
-  Matrix<T> shifted = h;
-  shifted.diagonal().array() += static_cast<T>(alpha);
+  const T size = h.cwiseAbs().maxCoeff();
+  p = -g;
+  if (!(size > 0) || !std::isfinite(size)) return;
+  const Matrix<T> scaled = h / size;
+  const double least = std::sqrt(static_cast<double>(std::numeric_limits<T>::epsilon()));
+  double shift = alpha / static_cast<double>(size);
+  if (!(shift >= least)) shift = 0;
+  Matrix<T> shifted = scaled;
+  shifted.diagonal().array() += static_cast<T>(shift);
+  Column<T> direction;
   const Eigen::LLT<Eigen::Ref<Matrix<T>>> factors(shifted);
-  if (factors.info() == Eigen::Success) {
-    p = factors.solve(-g);
-    if (p.allFinite()) return;
-  }
-  const Eigen::Tridiagonalization<Matrix<T>> reduced(h);
-  const Column<T> diagonal = reduced.diagonal(), beside = reduced.subDiagonal();
-  const Matrix<T> q = reduced.matrixQ();
-  const Column<T> turned = q.transpose() * -g;
-  for (alpha = std::max(alpha, least);; alpha *= kGrow) {
+  if (factors.info() == Eigen::Success) direction = factors.solve(-g);
+  if (factors.info() != Eigen::Success || !direction.allFinite()) {
+    const Eigen::Tridiagonalization<Matrix<T>> reduced(scaled);
+    const Column<T> diagonal = reduced.diagonal(), beside = reduced.subDiagonal();
+    const Matrix<T> q = reduced.matrixQ();
+    const Column<T> turned = q.transpose() * -g;
     Column<T> z = turned;
     // A margin beyond the first shift that works: there T + αI is nearly singular.
-    if (solve_tridiagonal(diagonal, beside, static_cast<T>(alpha / kGrow), z)) {
-      z = turned;
-      solve_tridiagonal(diagonal, beside, static_cast<T>(alpha), z);
-      p = q * z;
-      return;
+    for (shift = std::max(shift, least);; shift *= kGrow, z = turned) {
+      if (!std::isfinite(static_cast<T>(shift))) return;
+      if (solve_tridiagonal(diagonal, beside, static_cast<T>(shift / kGrow), z)) break;
     }
+    z = turned;
+    solve_tridiagonal(diagonal, beside, static_cast<T>(shift), z);
+    direction = q * z;
   }
+  direction /= size;
+  if (!direction.allFinite()) return;
+  alpha = shift * static_cast<double>(size);
+  p = direction;
 }
 
 // p = −|H|⁻¹g, where no magnitude of an eigenvalue counts for less than `floor` times the largest.
@@ -119,7 +125,10 @@ class Newton {
     return true;
   }
   bool forget() { return std::exchange(trusted_, false); }
-  void visit(Visitor& visitor) { visitor.number("shift", shift_); }
+  void visit(Visitor& visitor) {
+    visitor.number("shift", shift_);
+    visitor.flag("trusted", trusted_);
+  }
 
  private:
   static constexpr double kShrink = 16;

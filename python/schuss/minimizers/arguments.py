@@ -29,6 +29,8 @@ RANGES: dict[str, Interval] = {
 
 COUNTS = {"maxiter": 0, "maxfun": 1, "memory": 0, "restart": 1}  # and their least values
 
+MOST_MEMORY = 10_000  # pairs: their inner products alone are 1.6 GB then
+
 CHOICES = {
     "line_search": ("wolfe", "backtracking", "exact"),
     "beta": ("pr", "fr", "hs", "dy", "hz"),
@@ -67,7 +69,10 @@ def _plain(name: str, value: Any) -> Any:
     if name == "num_threads":
         return threads.check_num_threads(value)
     if name in COUNTS:
-        return _count(name, value, COUNTS[name])
+        counted = _count(name, value, COUNTS[name])
+        if name == "memory" and counted > MOST_MEMORY:
+            raise ValueError(f"memory must be at most {MOST_MEMORY}, got {value!r}")
+        return counted
     if name in CHOICES:
         if value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, got {value!r}")

@@ -29,6 +29,13 @@ def compiled(fun: Any) -> Compiled | None:
     numba's `cfunc`, a ctypes function pointer, a cffi pointer, a PyCapsule, or a `scipy.LowLevelCallable` of one of
     these, of the form `int32 fg(int64 n, const T* x, T* f, T* g, void* user)`.
     """
+    found = _compiled(fun)
+    if found is not None and found.address == 0:
+        raise ValueError(f"fun is a null pointer, got {fun!r}")
+    return found
+
+
+def _compiled(fun: Any) -> Compiled | None:
     kind = type(fun).__name__
     if kind == "LowLevelCallable":
         function = compiled(fun.function)

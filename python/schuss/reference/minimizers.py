@@ -26,8 +26,7 @@ def newton_direction(H: Array, g: Array, *, alpha: float = 0.0, curvature: str =
     if curvature == "saddle_free":
         values = np.maximum(np.abs(values), least)
     else:
-        scale = max(np.abs(np.diag(H)).max(initial=0), np.linalg.norm(H) / np.sqrt(max(len(g), 1)))
-        least = np.sqrt(np.finfo(H.dtype).eps) * (scale or 1)
+        least = np.sqrt(np.finfo(H.dtype).eps) * np.abs(H).max(initial=0)
         alpha = alpha if alpha >= least else 0.0
         if np.any(values + alpha <= 0):
             alpha = max(alpha, least)
