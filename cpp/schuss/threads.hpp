@@ -36,6 +36,7 @@ class Threads {
 
   // How many helpers work that moves so many bytes is worth; with the caller they are at most max_threads.
   int helpers(Index bytes, int max_threads) const {
+    if (max_threads < 2 || bytes < 2 * kBytesInARow) return 0;  // not even the time is looked at
     const Index useful = bytes / (team_->in_a_row() ? kBytesInARow : kBytesToWake) - 1;
     return static_cast<int>(std::clamp<Index>(useful, 0, max_threads - 1));
   }
