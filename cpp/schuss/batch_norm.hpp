@@ -105,23 +105,20 @@ void update_running(T* running_mean, T* running_var, const Layout& layout, Stati
   }
 }
 
-inline Numbers<double> inverse_sigma(const double* var, Index channels, double eps) {
-  return 1 / sqrt(doubles(var, channels) + eps);
-}
-
 // ---- forward ----
 
 // y = (x − mean) · scale + shift, with scale = γ/σ and shift = β. A mean that is large against σ loses digits when it
 // is rounded to the type of the data; the shift makes up for them.
 template <class T>
 struct Affine {
+  Numbers<double> inverse_sigma, lost;  // 1/σ, and what of the mean is lost in rounding
   Numbers<T> mean, scale, shift;
 
-  Affine(Index channels, const double* exact_mean, const double* var, double eps, const T* gamma, const T* beta) {
-    const Numbers<double> mu = doubles(exact_mean, channels),
-                          factor = doubles(gamma, channels, 1) * inverse_sigma(var, channels, eps);
+  Affine(Index channels, const double* exact_mean, const double* var, double eps, const T* gamma, const T* beta)
+      : inverse_sigma(1 / sqrt(doubles(var, channels) + eps)) {
+    const Numbers<double> mu = doubles(exact_mean, channels), factor = doubles(gamma, channels, 1) * inverse_sigma;
     mean = mu.cast<T>();
-    const Numbers<double> lost = mu - doubles(mean.data(), channels);
+    lost = mu - doubles(mean.data(), channels);
     const Numbers<double> beta_and_lost = doubles(beta, channels) - lost * factor;
     scale = factor.cast<T>();
     shift = beta_and_lost.cast<T>();
@@ -354,7 +351,7 @@ struct Backward {
     if constexpr (M == Mask::stored) summand.inputs[2] = y;
     Subtracted subtracted;
     if (options.training || dgamma || dbeta)
-      subtracted = total(layout, sum_chunks(summand, layout, options.max_threads), rounded, options);
+      subtracted = total(layout, sum_chunks(summand, layout, options.max_threads), affine, options.max_threads);
     const T *offset = subtracted.offset.data(), *slope = subtracted.slope.data();
 
     const Index bytes = layout.size() * static_cast<Index>(sizeof(T)) * ((y ? 4 : 3) + (dresidual ? 1 : 0));
@@ -369,11 +366,11 @@ struct Backward {
   }
 
   // From the sums of the chunks: dβ = Σg, dγ = Σg·(x − mean)/σ, and what the element-wise pass subtracts; that takes
-  // `rounded`, the mean rounded to T, from x.
-  Subtracted total(const Layout& layout, const ChunkSums& sums, const T* rounded, const Options& options) const {
+  // the mean rounded to T from x.
+  Subtracted total(const Layout& layout, const ChunkSums& sums, const Affine<T>& affine, int max_threads) const {
     const Index channels = layout.channels;
     Numbers<double> sum_g(channels), sum_gx(channels);
-    for_strips(sums, options.max_threads, [&](Index first, Index count) {
+    for_strips(sums, max_threads, [&](Index first, Index count) {
       const auto add_chunks = [&](const std::vector<double>& of, Numbers<double>& total) {
         Strip sum = Strip::Zero(count);
         for (Index k = 0; k < sums.chunks; ++k) sum += Eigen::Map<const Strip>(&of[k * channels + first], count);
@@ -383,10 +380,9 @@ struct Backward {
       add_chunks(sums.b, sum_gx);
     });
     const double m = static_cast<double>(layout.positions());
-    const Numbers<double> mu = doubles(mean, channels), lost = mu - doubles(rounded, channels);
-    if (!kAroundMean<T>) sum_gx -= mu * sum_g;
-    const Numbers<double> inverse = inverse_sigma(var, channels, options.eps);
-    const Numbers<double> slope = sum_gx / m * inverse * inverse, offset = sum_g / m - lost * slope;
+    if (!kAroundMean<T>) sum_gx -= doubles(mean, channels) * sum_g;
+    const Numbers<double>& inverse = affine.inverse_sigma;
+    const Numbers<double> slope = sum_gx / m * inverse * inverse, offset = sum_g / m - affine.lost * slope;
     const Numbers<double> for_gamma = sum_gx * inverse;
     if (dgamma) Eigen::Map<Numbers<T>>(dgamma, channels) = for_gamma.cast<T>();
     if (dbeta) Eigen::Map<Numbers<T>>(dbeta, channels) = sum_g.cast<T>();
