@@ -358,3 +358,26 @@ def test_the_minimisers_reach_scikit_learns_optimum(tmp_path):
 def test_full_batch_and_its_optimizers_go_together(options, message, capsys):
     assert main(["train", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@needs_extra
+@pytest.mark.parametrize("evaluations", [0, 7])
+def test_full_batch_interrupted(tmp_path, monkeypatch, capsys, evaluations):
+    from schuss.training.full_batch import LogisticRegression
+
+    evaluate, calls = LogisticRegression.__call__, []
+
+    def interrupted(self, w):
+        if len(calls) == evaluations:
+            raise KeyboardInterrupt
+        calls.append(w)
+        return evaluate(self, w)
+
+    monkeypatch.setattr(LogisticRegression, "__call__", interrupted)
+    assert main(["train", "--optimizer", "bfgs,cg", "--full-batch", "--out", str(tmp_path)]) == 130
+    assert "schuss train: interrupted" in capsys.readouterr().err
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(metrics) == ["bfgs"]
+    assert metrics["bfgs"]["outcome"] == "interrupted"
+    assert metrics["bfgs"]["evaluations"] == evaluations
+    assert (metrics["bfgs"]["loss"] is None) == (evaluations == 0)

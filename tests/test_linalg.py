@@ -95,6 +95,22 @@ def test_cg_stops_where_the_matrix_is_not_positive_definite():
     assert np.isfinite(found.x).all()
 
 
+@pytest.mark.parametrize(("dtype", "scale"), [("float64", 1e-200), ("float64", 1e200), ("float32", 1e-30)])
+def test_cg_solves_at_any_scale(dtype, scale):
+    a, b = np.diag(np.array([1, 2, 5], dtype)), np.array([1, -2, 3], dtype)
+    expected, found = linalg.cg(a, b, rtol=1e-6), linalg.cg(a, b * np.dtype(dtype).type(scale), rtol=1e-6)
+    assert found.success
+    assert found.iterations == expected.iterations
+    np.testing.assert_allclose(found.x / np.dtype(dtype).type(scale), expected.x, rtol=1e-5)
+
+
+def test_cg_does_not_call_an_overflow_a_success():
+    found = linalg.cg(np.diag([1e300, 1e300]), np.ones(2), np.full(2, 1e300))
+    assert not found.success
+    assert found.residual == np.inf
+    assert not linalg.cg(np.full((2, 2), np.nan), np.ones(2)).success
+
+
 def test_kernels_give_the_same_bits_with_every_number_of_threads():
     n = 1100
     h, s, g = matrix(n, "float64"), vector(n, "float64"), vector(n, "float64", 3)
@@ -106,17 +122,38 @@ def test_kernels_give_the_same_bits_with_every_number_of_threads():
             np.testing.assert_array_equal(results[0], other)
 
 
+ROWS = np.eye(2)
+
 ERRORS = [
     (lambda: linalg.bfgs_update(np.eye(3), np.ones(2), np.ones(2)), ValueError, "H has shape (3, 3), expected (2, 2)"),
     (lambda: linalg.bfgs_update(np.eye(2), np.ones(2), np.ones(3)), ValueError, "y has shape (3,), expected (2,)"),
     (lambda: linalg.bfgs_update(np.eye(2), np.ones(2, "f"), np.ones(2)), TypeError, "H has dtype float64, expected"),
-    (lambda: linalg.bfgs_update(np.eye(2), np.ones(2), -np.ones(2)), ValueError, "sᵀy must be positive"),
+    (
+        lambda: linalg.bfgs_update(np.eye(2), np.ones(2), -np.ones(2)),
+        ValueError,
+        "sᵀy is -2.0, expected a positive number",
+    ),
+    (lambda: linalg.bfgs_update(ROWS, ROWS[0], np.ones(2)), ValueError, "s overlaps H in memory"),
     (lambda: linalg.bfgs_update(np.eye(2, dtype=int), np.ones(2), np.ones(2)), TypeError, "H has dtype int64"),
     (lambda: linalg.newton_direction(np.eye(2) * np.nan, np.ones(2)), ValueError, "H has elements that are not finite"),
     (lambda: linalg.newton_direction(np.eye(2), np.ones(2), curvature="none"), ValueError, "curvature must be one of"),
+    (
+        lambda: linalg.newton_direction(np.eye(2), np.array([1, np.inf])),
+        ValueError,
+        "g has elements that are not finite",
+    ),
+    (lambda: linalg.newton_direction(np.eye(2), np.ones(2), curvature=None), ValueError, "curvature must be one of"),
+    (lambda: linalg.newton_direction(np.eye(2), np.ones(2), floor=1.0), ValueError, "floor must be in [0, 1), got 1.0"),
     (lambda: linalg.newton_direction(np.eye(2), np.ones(2), alpha=-1), ValueError, "alpha must be in [0, inf), got -1"),
     (lambda: linalg.cg(np.eye(2), np.ones(2), rtol=-1), ValueError, "rtol must be in [0, inf), got -1"),
-    (lambda: linalg.cg(lambda p: np.ones(3), np.ones(2)), ValueError, "A(p) has shape (3,), expected 2 numbers"),
+    (lambda: linalg.cg(lambda p: np.ones(3), np.ones(2)), ValueError, "A(p) has shape (3,), expected (2,)"),
+    (
+        lambda: linalg.cg(lambda p: None, np.ones(2)),
+        TypeError,
+        "A(p) is NoneType of dtype object, expected real numbers",
+    ),
+    (lambda: linalg.cg(np.eye(2), np.array([1, np.nan])), ValueError, "b has elements that are not finite"),
+    (lambda: linalg.cg(np.eye(2), np.ones(2), np.full(2, np.inf)), ValueError, "x0 has elements that are not finite"),
     (lambda: linalg.cg(np.eye(2), np.ones(2), maxiter=-1), ValueError, "maxiter must be an integer of at least 0"),
     (lambda: linalg.cg("A", np.ones(2)), TypeError, "A is str, expected"),
 ]
@@ -131,8 +168,8 @@ def test_errors_name_the_argument(call, exception, message):
 
 def test_a_refused_update_changes_nothing():
     h = np.eye(2)
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="expected a positive number"):
         linalg.bfgs_update(h, np.array([1.0, 0.0]), np.array([-1.0, 5.0]))
     np.testing.assert_array_equal(h, np.eye(2))
     assert schuss.linalg is linalg
-    assert _core.methods() == ["gd", "cg", "bfgs", "lbfgs", "newton"]
+    assert list(_core.methods()) == ["gd", "cg", "bfgs", "lbfgs", "newton"]

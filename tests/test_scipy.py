@@ -1,5 +1,7 @@
 """The minimisers as methods of scipy.optimize.minimize."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,42 @@ def test_results_are_scipys():
 def test_what_is_not_supported_is_said():
     with pytest.warns(RuntimeWarning, match="Method bfgs does not use bounds"):
         optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, bounds=[(-2, 2)] * 2)
+
+
+def test_bounds_that_bound_nothing_are_taken_silently():
+    for bounds in ([(None, None)] * 2, optimize.Bounds(-np.inf, np.inf)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, bounds=bounds).success
+
+
+def test_an_explicit_gtol_counts_and_numbers_may_be_infinite():
+    options = {"gtol": 1e-9, "maxiter": np.inf, "maxfun": np.inf}
+    found = optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, tol=1.0, options=options)
+    assert np.abs(found.jac).max() <= 1e-9
+
+
+def test_a_callback_that_stops_where_it_has_converged_has_stopped_it():
+    def stop(intermediate_result):
+        if intermediate_result.fun < 1e-20:
+            raise StopIteration
+
+    options = {"gtol": 1e-3}
+    for method in METHODS[:3]:
+        found = optimize.minimize(lambda x: (x @ x, 2 * x), X0, jac=True, method=method, callback=stop, options=options)
+        assert (found.status, found.success) == (99, False)
+
+
+def test_errors_of_an_objective_keep_their_words():
+    def fun(x):
+        raise ValueError("c1 must be something else")
+
+    with pytest.raises(ValueError, match="c1 must be something else") as error:
+        optimize.minimize(fun, X0, jac=True, method=schuss.scipy.bfgs)
+    np.testing.assert_array_equal(error.value.result.x, X0)
+    with pytest.raises(ValueError, match="must return a scalar value") as error:
+        optimize.minimize(lambda x: x, X0, method=schuss.scipy.bfgs)
+    assert error.value.result.status == -1
 
 
 def test_more_thuente_takes_the_trials_of_scipys():

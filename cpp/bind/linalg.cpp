@@ -8,14 +8,6 @@ namespace schuss::bind {
 
 namespace {
 
-View argument(const py::handle& object, const char* name, Access access, Index dimensions) {
-  View found = view(object, access, Name(name));
-  if (found.array.ndim() != dimensions)
-    throw py::value_error(std::string(name) + " has shape " + std::string(py::str(found.array.attr("shape"))) +
-                          ", expected " + std::to_string(dimensions) + " dimension" + (dimensions == 1 ? "" : "s"));
-  return found;
-}
-
 void require_shape(const View& array, const char* name, Index n, const View& like) {
   const bool square = array.array.ndim() == 2;
   if (array.format() != like.format())
@@ -27,25 +19,35 @@ void require_shape(const View& array, const char* name, Index n, const View& lik
                             ", expected (" + std::to_string(n) + (square ? ", " + std::to_string(n) + ")" : ",)"));
 }
 
+template <class Values>
+void require_finite(const Values& values, const char* name) {
+  if (!values.allFinite()) throw py::value_error(std::string(name) + " has elements that are not finite");
+}
+
 int thread_count(int wanted) { return wanted > 0 ? wanted : threads.count(); }
 
-bool bfgs_update(const py::handle& h, const py::handle& s, const py::handle& y, int num_threads) {
-  const View matrix = argument(h, "H", Access::write, 2);
-  const View step = argument(s, "s", Access::read, 1), change = argument(y, "y", Access::read, 1);
+void bfgs_update(const py::handle& h, const py::handle& s, const py::handle& y, int num_threads) {
+  const View matrix = view(h, Access::write, Name("H"), 2);
+  const View step = view(s, Access::read, Name("s"), 1), change = view(y, Access::read, Name("y"), 1);
   const Index n = step.size();
   require_shape(matrix, "H", n, step);
   require_shape(change, "y", n, step);
-  return with_format(matrix.format(), [&]<class T>(T) {
-    const py::gil_scoped_release released;
-    return minimize::bfgs_update(static_cast<T*>(matrix.data()), static_cast<const T*>(step.data()),
-                                 static_cast<const T*>(change.data()), n, thread_count(num_threads));
+  require_disjoint({matrix, step, change});
+  with_format(matrix.format(), [&]<class T>(T) {
+    const T *const from_s = static_cast<const T*>(step.data()), *const from_y = static_cast<const T*>(change.data());
+    {
+      const py::gil_scoped_release released;
+      if (minimize::bfgs_update(static_cast<T*>(matrix.data()), from_s, from_y, n, thread_count(num_threads))) return;
+    }
+    const double sy = minimize::row_product(from_s, from_y, n);
+    throw py::value_error("sᵀy is " + std::string(py::str(py::float_(sy))) + ", expected a positive number");
   });
 }
 
 // The direction and the shift.
 py::object newton_direction(const py::handle& h, const py::handle& g, double alpha, const std::string& curvature,
                             double floor) {
-  const View matrix = argument(h, "H", Access::read, 2), gradient = argument(g, "g", Access::read, 1);
+  const View matrix = view(h, Access::read, Name("H"), 2), gradient = view(g, Access::read, Name("g"), 1);
   const Index n = gradient.size();
   require_shape(matrix, "H", n, gradient);
   return with_format(gradient.format(), [&]<class T>(T) -> py::object {
@@ -53,7 +55,8 @@ py::object newton_direction(const py::handle& h, const py::handle& g, double alp
     const Eigen::Map<const minimize::Matrix<T>> hessian(static_cast<const T*>(matrix.data()), n, n);
     const Eigen::Map<const minimize::Column<T>> at(static_cast<const T*>(gradient.data()), n);
     Eigen::Map<minimize::Column<T>> p(direction.mutable_data(), n);
-    if (!hessian.allFinite()) throw py::value_error("H has elements that are not finite");
+    require_finite(hessian, "H");
+    require_finite(at, "g");
     if (n > 0) {
       const py::gil_scoped_release released;
       if (curvature == "saddle_free") {
@@ -66,19 +69,21 @@ py::object newton_direction(const py::handle& h, const py::handle& g, double alp
   });
 }
 
-// x, the number of iterations, the norm of the residual, and whether only positive curvature was met.
+// x, the number of iterations, the norm of the residual, and whether it is as small as was asked for.
 py::object cg(const py::object& a, const py::handle& b, const py::object& x0, double rtol, Index maxiter,
               int num_threads) {
-  const View right = argument(b, "b", Access::read, 1);
+  const View right = view(b, Access::read, Name("b"), 1);
   const Index n = right.size();
   const int wanted = thread_count(num_threads);
   return with_format(right.format(), [&]<class T>(T) -> py::object {
     const T* const from = static_cast<const T*>(right.data());
+    require_finite(Eigen::Map<const minimize::Column<T>>(from, n), "b");
     py::array_t<T> x(n);
     std::fill_n(x.mutable_data(), n, T(0));
     if (!x0.is_none()) {
-      const View start = argument(x0, "x0", Access::read, 1);
+      const View start = view(x0, Access::read, Name("x0"), 1);
       require_shape(start, "x0", n, right);
+      require_finite(Eigen::Map<const minimize::Column<T>>(static_cast<const T*>(start.data()), n), "x0");
       std::memcpy(x.mutable_data(), start.data(), n * sizeof(T));
     }
     minimize::LinearSystem<T> system;
@@ -86,17 +91,17 @@ py::object cg(const py::object& a, const py::handle& b, const py::object& x0, do
       Points<T> points(n);
       system.solve(from, x.mutable_data(), n, rtol, maxiter, wanted, [&](const T* p, T* q) {
         const py::object product = a(points.at(p));
-        std::memcpy(q, numbers_of<T>(product, n, "A(p)").data(), n * sizeof(T));
+        std::memcpy(q, numbers_of<T>(product, {n}, "A(p)").data(), n * sizeof(T));
       });
     } else {
-      const View matrix = argument(a, "A", Access::read, 2);
+      const View matrix = view(a, Access::read, Name("A"), 2);
       require_shape(matrix, "A", n, right);
       const T* const rows = static_cast<const T*>(matrix.data());
       const py::gil_scoped_release released;
       system.solve(from, x.mutable_data(), n, rtol, maxiter, wanted,
                    [&](const T* p, T* q) { minimize::multiply(rows, p, q, n, wanted); });
     }
-    return py::make_tuple(x, system.iterations, system.residual, system.positive);
+    return py::make_tuple(x, system.iterations, system.residual, system.success);
   });
 }
 

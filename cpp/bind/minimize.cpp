@@ -1,16 +1,14 @@
-// The minimisers: solvers that ask and are told, driven by Python functions or by compiled ones, one or many at a time.
-#include <optional>
+// The minimisers: solvers that ask and are told, driven by Python functions or by compiled ones.
+#include "bind/minimize.hpp"
 
 #include "bind/bind.hpp"
 #include "bind/objective.hpp"
 #include "bind/views.hpp"
-#include "schuss/minimize/methods.hpp"
 
 namespace schuss::bind {
 
 namespace {
 
-using minimize::Options;
 using minimize::Solver;
 using minimize::Status;
 using minimize::Wants;
@@ -23,35 +21,6 @@ void read_choice(Enum& to, const py::dict& values, const char* name, const std::
   const std::string chosen = py::str(values[name]);
   for (std::size_t i = 0; i < N; ++i)
     if (chosen == choices[i]) to = static_cast<Enum>(i);
-}
-
-Options options_of(const py::dict& values) {
-  Options o;
-  const auto read = [&](const char* name, auto& to) {
-    if (values.contains(name) && !values[name].is_none()) to = values[name].cast<std::decay_t<decltype(to)>>();
-  };
-  read("gtol", o.gtol);
-  read("xrtol", o.xrtol);
-  read("ftol", o.ftol);
-  read("norm", o.norm);
-  read("maxiter", o.max_iterations);
-  read("maxfun", o.max_evaluations);
-  read("maxtime", o.max_seconds);
-  read("c1", o.decrease);
-  read("c2", o.curvature);
-  read("first_step", o.first_step);
-  read("memory", o.memory);
-  read("restart", o.restart);
-  read("powell", o.powell);
-  read("floor", o.floor);
-  read_choice(o.search, values, "line_search", std::array{"wolfe", "backtracking", "exact"});
-  read_choice(o.beta, values, "beta", std::array{"pr", "fr", "hs", "dy", "hz"});
-  read_choice(o.scaling, values, "scaling", std::array{"none", "first", "always"});
-  read_choice(o.curvature_of, values, "curvature", std::array{"regularized", "saddle_free"});
-  int wanted = 0;
-  read("num_threads", wanted);
-  o.threads = wanted > 0 ? wanted : threads.count();
-  return o;
 }
 
 // ---- state ----
@@ -78,13 +47,32 @@ class Loader final : public minimize::Visitor {
  public:
   explicit Loader(const py::dict& state) : state_(state) {}
 
-  void number(std::string_view name, double& value) override { value = find(name).cast<double>(); }
-  void count(std::string_view name, Index& value) override { value = find(name).cast<Index>(); }
-  void flag(std::string_view name, bool& value) override { value = find(name).cast<bool>(); }
+  void number(std::string_view name, double& value) override { value = find<double>(name, "a number"); }
+  void count(std::string_view name, Index& value) override {
+    value = find<Index>(name, "an integer");
+    if (value < 0) throw py::value_error(label(name) + " is " + std::to_string(value) + ", expected at least 0");
+  }
+  void flag(std::string_view name, bool& value) override {
+    const py::object found = find(name);
+    if (!PyBool_Check(found.ptr()))
+      throw py::type_error(label(name) + " is " + std::string(py::repr(found)) + ", expected True or False");
+    value = found.ptr() == Py_True;
+  }
   void array(std::string_view name, float* values, Index size) override { load(name, values, size); }
   void array(std::string_view name, double* values, Index size) override { load(name, values, size); }
 
  private:
+  static std::string label(std::string_view name) { return "state['" + std::string(name) + "']"; }
+
+  template <class Value>
+  Value find(std::string_view name, const char* expected) const {
+    const py::object found = find(name);
+    try {
+      return found.cast<Value>();
+    } catch (const py::cast_error&) {
+      throw py::type_error(label(name) + " is " + std::string(py::repr(found)) + ", expected " + expected);
+    }
+  }
   py::object find(std::string_view name) const {
     const py::str key(name.data(), name.size());
     if (!state_.contains(key)) throw py::value_error("state lacks '" + std::string(name) + "'");
@@ -93,12 +81,11 @@ class Loader final : public minimize::Visitor {
 
   template <class T>
   void load(std::string_view name, T* values, Index size) const {
-    const std::string label = "['" + std::string(name) + "']";
-    const py::str argument("state"), index(label);
+    const py::str argument(label(name)), index("");
     const py::object object = find(name);
     const View found = view(object, Access::read, {argument, index});
     if (found.format() != (sizeof(T) == 4 ? Format::f32 : Format::f64) || found.size() != size)
-      throw py::value_error("state" + label + " has " + std::to_string(found.size()) + " numbers of " +
+      throw py::value_error(label(name) + " has " + std::to_string(found.size()) + " numbers of " +
                             std::string(py::str(found.array.dtype())) + ", expected " + std::to_string(size) + " of " +
                             (sizeof(T) == 4 ? "float32" : "float64"));
     std::memcpy(values, found.data(), size * sizeof(T));
@@ -109,20 +96,11 @@ class Loader final : public minimize::Visitor {
 
 // ---- one solver ----
 
-View vector_view(const py::handle& object, const char* name, Index dimensions = 1) {
-  View found = view(object, Access::read, Name(name));
-  if (found.array.ndim() != dimensions)
-    throw py::value_error(std::string(name) + " has shape " + std::string(py::str(found.array.attr("shape"))) +
-                          ", expected " + std::to_string(dimensions) +
-                          (dimensions == 1 ? " dimension" : " dimensions"));
-  return found;
-}
-
 // A solver as Python holds it.
 class Handle {
  public:
   Handle(const std::string& method, const py::handle& x0, const py::dict& options) {
-    const View start = vector_view(x0, "x0");
+    const View start = view(x0, Access::read, Name("x0"), 1);
     format_ = start.format();
     with_format(format_, [&]<class T>(T) {
       solver_ =
@@ -139,7 +117,7 @@ class Handle {
     require_wanted(Wants::gradient, "fun and its gradient");
     const double value = number_of(f);
     with_format(format_, [&]<class T>(T) {
-      const auto gradient = numbers_of<T>(g, solver_->size(), "the gradient");
+      const auto gradient = numbers_of<T>(g, {solver_->size()}, "the gradient");
       solver_->tell(value, gradient.data());
     });
   }
@@ -147,7 +125,7 @@ class Handle {
   void tell_hessian(const py::handle& h) {
     require_wanted(Wants::hessian, "the Hessian");
     with_format(format_, [&]<class T>(T) {
-      const auto hessian = numbers_of<T>(h, solver_->size() * solver_->size(), "the Hessian");
+      const auto hessian = numbers_of<T>(h, {solver_->size(), solver_->size()}, "the Hessian");
       solver_->tell_hessian(hessian.data());
     });
   }
@@ -159,15 +137,18 @@ class Handle {
     with_format(format_, [&]<class T>(T) { drive_as<T>(fun, jac, hess, args, after); });
   }
 
-  void run_compiled(std::uintptr_t address, std::uintptr_t user) {
+  // The same with a compiled objective: the GIL is taken for `after` only.
+  void run_compiled(std::uintptr_t address, std::uintptr_t user, const py::object& after) {
+    const py::gil_scoped_release released;
     Signals signals;
-    {
-      const py::gil_scoped_release released;
-      with_format(format_, [&]<class T>(T) {
-        run<T>(*solver_, reinterpret_cast<Compiled<T>>(address), reinterpret_cast<void*>(user), signals);
-      });
-    }
-    signals.raise();
+    with_format(format_, [&]<class T>(T) {
+      run<T>(*solver_, reinterpret_cast<Compiled<T>>(address), reinterpret_cast<void*>(user),
+             [&, iterations = solver_->iterations()]() mutable {
+               signals.raise();
+               if (std::exchange(iterations, solver_->iterations()) != solver_->iterations()) look<T>(after);
+               return false;
+             });
+    });
   }
 
   py::tuple best() const { return show(solver_->best()); }
@@ -183,7 +164,7 @@ class Handle {
   }
 
   void set_inverse_hessian(const py::handle& h) {
-    const View full = vector_view(h, "hess_inv0", 2);
+    const View full = view(h, Access::read, Name("hess_inv0"), 2);
     const Index n = solver_->size();
     if (full.format() != format_ || full.size() != n * n || (n > 0 && full.array.shape(0) != n))
       throw py::value_error("hess_inv0 has shape " + std::string(py::str(full.array.attr("shape"))) + " and dtype " +
@@ -238,7 +219,7 @@ class Handle {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       if (solver_->wants() == Wants::hessian) {
         const py::object h = require(call(hess));
-        solver_->tell_hessian(numbers_of<T>(h, n * n, "the Hessian").data());
+        solver_->tell_hessian(numbers_of<T>(h, {n, n}, "the Hessian").data());
         continue;
       }
       const Index iterations = solver_->iterations();
@@ -246,17 +227,23 @@ class Handle {
       if (!jac.is_none()) {
         const double f = number_of(value);
         const py::object g = require(call(jac));
-        solver_->tell(f, numbers_of<T>(g, n, "the gradient").data());
+        solver_->tell(f, numbers_of<T>(g, {n}, "the gradient").data());
       } else {
         const auto [f, g] = pair_of(value);
         const double number = number_of(f);
-        solver_->tell(number, numbers_of<T>(g, n, "the gradient").data());
+        solver_->tell(number, numbers_of<T>(g, {n}, "the gradient").data());
       }
-      if (!after.is_none() && solver_->iterations() > iterations) {
-        const Solver::Point now = solver_->iterate();
-        if (py::cast<bool>(after(array<T>(now.x, n), now.f))) solver_->stop(Status::stopped);
-      }
+      if (solver_->iterations() > iterations) look<T>(after);
     }
+  }
+
+  // Shows an iterate to `after`, which may end the minimisation even where it has converged.
+  template <class T>
+  void look(const py::object& after) {
+    if (after.ptr() == Py_None) return;
+    const py::gil_scoped_acquire acquired;
+    const Solver::Point now = solver_->iterate();
+    if (py::cast<bool>(after(array<T>(now.x, solver_->size()), now.f))) solver_->stop(Status::stopped);
   }
 
   static py::object require(py::object returned) {
@@ -280,114 +267,6 @@ class Handle {
   Format format_;
   std::unique_ptr<Solver> solver_;
 };
-
-// ---- many problems ----
-
-// What is known of every problem in the end.
-template <class T>
-struct Answers {
-  py::array_t<T> x, jac;
-  py::array_t<double> fun;
-  py::array_t<std::int64_t> nit, nfev, status;
-
-  Answers(Index count, Index n)
-      : x({count, n}), jac({count, n}), fun(count), nit(count), nfev(count), status(count), n_(n) {
-    to_x_ = x.mutable_data(), to_jac_ = jac.mutable_data(), to_fun_ = fun.mutable_data();
-    to_nit_ = nit.mutable_data(), to_nfev_ = nfev.mutable_data(), to_status_ = status.mutable_data();
-  }
-
-  void set(Index i, const Solver& solver) {
-    const Solver::Point best = solver.best();
-    std::memcpy(to_x_ + i * n_, best.x, n_ * sizeof(T));
-    std::memcpy(to_jac_ + i * n_, best.g, n_ * sizeof(T));
-    to_fun_[i] = best.f;
-    to_nit_[i] = solver.iterations();
-    to_nfev_[i] = solver.evaluations();
-    to_status_[i] = static_cast<std::int64_t>(solver.status());
-  }
-
-  py::tuple show() const { return py::make_tuple(x, fun, jac, nit, nfev, status); }
-
- private:
-  Index n_;
-  T *to_x_, *to_jac_;
-  double* to_fun_;
-  std::int64_t *to_nit_, *to_nfev_, *to_status_;
-};
-
-// In parallel over problems; each is solved by one thread.
-py::tuple batch_compiled(const std::string& method, const py::handle& x0, const py::dict& options,
-                         std::uintptr_t address, std::uintptr_t user) {
-  constexpr Index kProblems = 8, kTasks = 256;  // in a task, and between two looks for an interrupt
-  const View starts = vector_view(x0, "X0", 2);
-  const Index count = starts.array.shape(0), n = starts.array.shape(1);
-  Options own = options_of(options);
-  const int helpers = std::exchange(own.threads, 1) - 1;
-  return with_format(starts.format(), [&]<class T>(T) -> py::tuple {
-    Answers<T> answers(count, n);
-    const T* const from = static_cast<const T*>(starts.data());
-    const auto objective = reinterpret_cast<Compiled<T>>(address);
-    const auto solve = [&](Index i) {
-      const auto solver = minimize::make_solver<T>(method, from + i * n, n, own);
-      run<T>(*solver, objective, reinterpret_cast<void*>(user), [] { return false; });
-      answers.set(i, *solver);
-    };
-    for (Index first = 0; first < count; first += kProblems * kTasks) {
-      const Index last = std::min(first + kProblems * kTasks, count);
-      const auto task = [&](Index k) {
-        const Index begin = first + k * kProblems;
-        for (Index i = begin; i < std::min(begin + kProblems, last); ++i) solve(i);
-      };
-      {
-        const py::gil_scoped_release released;
-        threads.team().run((last - first + kProblems - 1) / kProblems, helpers, task);
-      }
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    }
-    return answers.show();
-  });
-}
-
-// In lock-step: fun(X, idx) evaluates all problems that still run.
-py::tuple batch_lock_step(const std::string& method, const py::handle& x0, const py::dict& options,
-                          const py::object& fun) {
-  const View starts = vector_view(x0, "X0", 2);
-  const Index count = starts.array.shape(0), n = starts.array.shape(1);
-  Options own = options_of(options);
-  own.threads = 1;
-  return with_format(starts.format(), [&]<class T>(T) -> py::tuple {
-    Answers<T> answers(count, n);
-    std::vector<std::unique_ptr<Solver>> solvers;
-    std::vector<std::int64_t> running;
-    for (Index i = 0; i < count; ++i) {
-      solvers.push_back(minimize::make_solver<T>(method, static_cast<const T*>(starts.data()) + i * n, n, own));
-      running.push_back(i);
-    }
-    while (!running.empty()) {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      const auto rows = std::ssize(running);
-      py::array_t<T> points({rows, n});
-      for (Index k = 0; k < rows; ++k)
-        std::memcpy(points.mutable_data() + k * n, solvers[running[k]]->asked(), n * sizeof(T));
-      const py::object told = fun(points, py::array_t<std::int64_t>(rows, running.data()));
-      if (!PyTuple_Check(told.ptr()) || PyTuple_GET_SIZE(told.ptr()) != 2)
-        throw py::type_error("fun returned " + std::string(py::str(py::type::of(told).attr("__name__"))) +
-                             ", expected a pair (F, G)");
-      const auto f = numbers_of<double>(PyTuple_GET_ITEM(told.ptr(), 0), rows, "F");
-      const auto g = numbers_of<T>(PyTuple_GET_ITEM(told.ptr(), 1), rows * n, "G");
-      for (Index k = 0; k < rows; ++k) solvers[running[k]]->tell(f.data()[k], g.data() + k * n);
-      std::erase_if(running, [&](std::int64_t i) {
-        const bool done = solvers[i]->wants() == Wants::nothing;
-        if (done) {
-          answers.set(i, *solvers[i]);
-          solvers[i].reset();
-        }
-        return done;
-      });
-    }
-    return answers.show();
-  });
-}
 
 // ---- a line search by itself ----
 
@@ -454,6 +333,35 @@ void rewrite(py::array_t<double, py::array::c_style>& array, int num_threads) {
 
 }  // namespace
 
+minimize::Options options_of(const py::dict& values) {
+  minimize::Options o;
+  const auto read = [&](const char* name, auto& to) {
+    if (values.contains(name) && !values[name].is_none()) to = values[name].cast<std::decay_t<decltype(to)>>();
+  };
+  read("gtol", o.gtol);
+  read("xrtol", o.xrtol);
+  read("ftol", o.ftol);
+  read("norm", o.norm);
+  read("maxiter", o.max_iterations);
+  read("maxfun", o.max_evaluations);
+  read("maxtime", o.max_seconds);
+  read("c1", o.decrease);
+  read("c2", o.curvature);
+  read("first_step", o.first_step);
+  read("memory", o.memory);
+  read("restart", o.restart);
+  read("powell", o.powell);
+  read("floor", o.floor);
+  read_choice(o.search, values, "line_search", std::array{"wolfe", "backtracking", "exact"});
+  read_choice(o.beta, values, "beta", std::array{"pr", "fr", "hs", "dy", "hz"});
+  read_choice(o.scaling, values, "scaling", std::array{"none", "first", "always"});
+  read_choice(o.curvature_of, values, "curvature", std::array{"regularized", "saddle_free"});
+  int wanted = 0;
+  read("num_threads", wanted);
+  o.threads = wanted > 0 ? wanted : threads.count();
+  return o;
+}
+
 void register_minimizers(py::module_& module) {
   py::class_<Handle>(module, "Solver", py::module_local())
       .def(py::init<const std::string&, const py::handle&, const py::dict&>())
@@ -478,14 +386,13 @@ void register_minimizers(py::module_& module) {
       .def("set_inverse_hessian", &Handle::set_inverse_hessian)
       .def("state", &Handle::state)
       .def("load", &Handle::load);
-  module.def("batch_compiled", &batch_compiled);
-  module.def("batch_lock_step", &batch_lock_step);
   module.def("line_search", &line_search);
   module.def("rewrite", &rewrite);
   module.def("methods", [] {
-    py::list names;
-    for (const auto& entry : minimize::kMethods<double>) names.append(py::str(entry.name.data(), entry.name.size()));
-    return names;
+    py::dict constants;
+    for (const auto& entry : minimize::kMethods<double>)
+      constants[py::str(entry.name.data(), entry.name.size())] = entry.curvature;
+    return constants;
   });
   module.def("rosenbrock", [](bool single) {
     return single ? reinterpret_cast<std::uintptr_t>(&rosenbrock<float>)

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
 #include "bind/views.hpp"
 #include "schuss/minimize/methods.hpp"
@@ -15,10 +18,10 @@ namespace schuss::bind {
 template <class T>
 using Compiled = std::int32_t (*)(std::int64_t n, const T* x, T* f, T* g, void* user);
 
-// Runs a solver to its end on a compiled objective. What the objective does not set is not a number, and so is f
-// where it fails.
-template <class T, class Interrupted>
-void run(minimize::Solver& solver, Compiled<T> objective, void* user, Interrupted&& interrupted) {
+// Runs a solver to its end on a compiled objective, or until `stopped()`, which is asked after each evaluation. What
+// the objective does not set is not a number, and so is f where it fails.
+template <class T, class Stopped>
+void run(minimize::Solver& solver, Compiled<T> objective, void* user, Stopped&& stopped) {
   const Index n = solver.size();
   minimize::Vector<T> g(n);
   constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
@@ -27,28 +30,23 @@ void run(minimize::Solver& solver, Compiled<T> objective, void* user, Interrupte
     std::fill_n(g.data(), n, kNan);
     const std::int32_t code = objective(n, static_cast<const T*>(solver.asked()), &f, g.data(), user);
     solver.tell(code == 1 ? f : kNan, g.data());
-    if (interrupted()) return;
+    if (stopped()) return;
   }
 }
 
-// Says every 50 ms whether a signal such as Ctrl-C waits, for which it takes the GIL a moment.
+// Raises what a signal such as Ctrl-C raises. It looks every 50 ms, and takes the GIL for a moment then.
 class Signals {
  public:
-  bool operator()() {
+  void raise() {
     const auto now = std::chrono::steady_clock::now();
-    if (now - asked_ < std::chrono::milliseconds(50)) return false;
+    if (now - asked_ < std::chrono::milliseconds(50)) return;
     asked_ = now;
     const pybind11::gil_scoped_acquire acquired;
-    return came_ = PyErr_CheckSignals() != 0;
-  }
-  // With the GIL: raises what came.
-  void raise() const {
-    if (came_) throw pybind11::error_already_set();
+    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
   }
 
  private:
   std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
-  bool came_ = false;
 };
 
 // ---- what Python functions return ----
@@ -70,21 +68,27 @@ inline double number_of(const py::handle& f) {
   return value;
 }
 
-// The memory of an array with so many numbers, in any form that NumPy can make one of; `name` returned it.
+// The memory of an array of real numbers and of that shape, in any form that NumPy can make one of; `name` returned it.
+// A single number needs no dimensions.
 template <class T>
-py::array_t<T, py::array::c_style> numbers_of(const py::handle& object, Index size, const char* name) {
+py::array_t<T, py::array::c_style> numbers_of(const py::handle& object, std::initializer_list<Index> shape,
+                                              const char* name) {
   using Array = py::array_t<T, py::array::c_style>;
-  py::object array;
-  if (Array::check_(object)) {
-    array = py::reinterpret_borrow<py::object>(object);
-  } else {
-    array = py::module_::import("numpy").attr("ascontiguousarray")(object, py::arg("dtype") = py::dtype::of<T>());
-  }
-  auto numbers = py::reinterpret_borrow<Array>(array);
-  if (numbers.size() != size)
-    throw py::value_error(std::string(name) + " has shape " + std::string(py::str(numbers.attr("shape"))) +
-                          ", expected " + std::to_string(size) + " numbers");
-  return numbers;
+  const auto fits = [&](const py::array& array) {
+    return std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim());
+  };
+  if (Array::check_(object) && fits(py::reinterpret_borrow<py::array>(object)))
+    return py::reinterpret_borrow<Array>(object);
+
+  const py::array found = py::array::ensure(object);
+  if (!found || std::string_view("fiub").find(found.dtype().kind()) == std::string_view::npos)
+    throw py::type_error(std::string(name) + " is " + std::string(py::str(py::type::of(object).attr("__name__"))) +
+                         (found ? " of dtype " + std::string(py::str(found.dtype())) : "") + ", expected real numbers");
+  const bool single = found.size() == 1 && std::ranges::all_of(shape, [](Index n) { return n == 1; });
+  if (!single && !fits(found))
+    throw py::value_error(std::string(name) + " has shape " + std::string(py::str(found.attr("shape"))) +
+                          ", expected " + std::string(py::str(py::tuple(py::cast(std::vector(shape))))));
+  return py::module_::import("numpy").attr("ascontiguousarray")(found, py::arg("dtype") = py::dtype::of<T>());
 }
 
 // The points at which a Python function is called. It may keep the array, so it gets another one the next time;

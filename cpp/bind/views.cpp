@@ -87,6 +87,14 @@ void require_channels(const View& array, Format format, const View& data, py::ss
                                 " channels on axis " + std::to_string(axis));
 }
 
+View view(const py::handle& object, Access access, const Name& name, py::ssize_t dimensions) {
+  View found = view(object, access, name);
+  if (found.array.ndim() != dimensions)
+    throw py::value_error(name.str() + " has shape " + std::string(py::str(found.array.attr("shape"))) + ", expected " +
+                          std::to_string(dimensions) + " dimension" + (dimensions == 1 ? "" : "s"));
+  return found;
+}
+
 void require_like(const View& array, const View& like) {
   if (array.format() != like.format())
     type_error(array.name, " has dtype " + dtype_of(array.array) + ", expected " + dtype_of(like.array) + " like " +

@@ -49,6 +49,9 @@ struct View {
 // writable if it is to be written.
 View view(const py::handle& object, Access access, const Name& name);
 
+// Likewise, and unless it has so many dimensions.
+View view(const py::handle& object, Access access, const Name& name, py::ssize_t dimensions);
+
 // Throws unless the array has the shape and the number format of `like`.
 void require_like(const View& array, const View& like);
 

@@ -66,16 +66,16 @@ batch_norm_backward: Callable[..., Any] = _core.batch_norm_backward
 batch_moments: Callable[[Any, Any, int, int], tuple[int, NDArray[Any], NDArray[Any]]] = _core.batch_moments
 move_in_passes: Callable[[Any, Any, Any, bool, int], None] = _core.move_in_passes  # x, dy, out, first_pass, num_threads
 Solver: Any = _core.Solver  # a minimisation: method, x0, options; see minimizers/solvers.py
-methods: Callable[[], list[str]] = _core.methods
-# Method, starts, options, and the objective as an address with user data or as a function; x, fun, jac, nit, …
-batch_compiled: Callable[[str, NDArray[Any], dict[str, Any], int, int], tuple[NDArray[Any], ...]] = _core.batch_compiled
-batch_lock_step: Callable[[str, NDArray[Any], dict[str, Any], Any], tuple[NDArray[Any], ...]] = _core.batch_lock_step
+methods: Callable[[], dict[str, float]] = _core.methods  # each with its Wolfe constant c₂
+# Method, starts, options, the objective as an address with user data or as a function, and where x, fun, jac, nit, … go
+batch_compiled: Callable[[str, NDArray[Any], dict[str, Any], int, int, dict[str, Any]], None] = _core.batch_compiled
+batch_lock_step: Callable[[str, NDArray[Any], dict[str, Any], Any, dict[str, Any]], None] = _core.batch_lock_step
 # φ, the first step, which search, c1, c2; the step, the number of evaluations, whether it fulfils the conditions
 line_search: Callable[[Any, float, str, float, float], tuple[float, int, bool]] = _core.line_search
 rewrite: Callable[[NDArray[Any], int], None] = _core.rewrite  # an array of float64, number of threads
 rosenbrock: Callable[[bool], int] = _core.rosenbrock  # the address of a compiled objective, of float32 or not
 
-bfgs_update: Callable[[Any, Any, Any, int], bool] = _core.bfgs_update
+bfgs_update: Callable[[Any, Any, Any, int], None] = _core.bfgs_update
 newton_direction: Callable[[Any, Any, float, str, float], tuple[NDArray[Any], float]] = _core.newton_direction
 cg: Callable[[Any, Any, Any, float, int, int], tuple[NDArray[Any], int, float, bool]] = _core.cg
 

@@ -48,8 +48,8 @@ def bfgs_update(H: Array, s: Array, y: Array, *, num_threads: int | None = None)
 
     Raises:
         TypeError: An array has another dtype.
-        ValueError: An array has another shape, H is read-only or not contiguous, or sᵀy is not positive. H is as it
-            was then.
+        ValueError: An array has another shape, H is read-only, not contiguous or overlaps s or y, or sᵀy is not
+            positive. H is as it was then.
 
     Example:
         >>> import numpy as np, schuss
@@ -57,8 +57,7 @@ def bfgs_update(H: Array, s: Array, y: Array, *, num_threads: int | None = None)
         >>> H @ np.array([2.0, 1.0])
         array([1., 0.])
     """
-    if not _core.bfgs_update(H, s, y, 0 if num_threads is None else check_num_threads(num_threads)):
-        raise ValueError("sᵀy must be positive")
+    _core.bfgs_update(H, s, y, 0 if num_threads is None else check_num_threads(num_threads))
     return H
 
 
@@ -84,7 +83,7 @@ def newton_direction(
 
     Raises:
         TypeError: An array has another dtype.
-        ValueError: An array has another shape, or H is not finite.
+        ValueError: An array has another shape, H or g is not finite, or a number is out of its range.
 
     Example:
         >>> import numpy as np, schuss
@@ -93,9 +92,9 @@ def newton_direction(
         >>> schuss.linalg.newton_direction(np.diag([2.0, -4.0]), np.array([2.0, 2.0]), curvature="saddle_free")
         array([-1. , -0.5])
     """
-    checked = arguments.check("newton", {"curvature": curvature, "floor": floor})
     shift = number("alpha", alpha, POSITIVE_OR_ZERO)
-    return _core.newton_direction(H, g, shift, checked["curvature"], checked["floor"])[0]
+    kind, least = arguments.plain("curvature", curvature), arguments.plain("floor", floor)
+    return _core.newton_direction(H, g, shift, kind, least)[0]
 
 
 def cg(
@@ -128,7 +127,7 @@ def cg(
 
     Raises:
         TypeError: An array has another dtype.
-        ValueError: An array has another shape, or a number is out of its range.
+        ValueError: An array has another shape, b or x0 is not finite, or a number is out of its range.
 
     Example:
         >>> import numpy as np, schuss
@@ -136,7 +135,6 @@ def cg(
         array([1., 2.])
     """
     tolerance = number("rtol", rtol, POSITIVE_OR_ZERO)
-    most = 10 * np.size(b) if maxiter is None else arguments.check("gd", {"maxiter": maxiter})["maxiter"]
+    most = 10 * np.size(b) if maxiter is None else arguments.plain("maxiter", maxiter)
     wanted = 0 if num_threads is None else check_num_threads(num_threads)
-    x, iterations, residual, positive = _core.cg(A, b, x0, tolerance, most, wanted)
-    return LinearResult(x, iterations, residual, positive and residual <= tolerance * float(np.linalg.norm(b)))
+    return LinearResult(*_core.cg(A, b, x0, tolerance, most, wanted))

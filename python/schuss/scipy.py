@@ -13,6 +13,8 @@ Example:
 """
 
 import contextlib
+import math
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from schuss.minimizers import minimize
-from schuss.minimizers.objective import memoized
 from schuss.minimizers.result import LbfgsInverse
 
 RENAMED = {"maxcor": "memory", "maxfev": "maxfun"}
@@ -58,7 +59,7 @@ def _method(name: str, title: str) -> Callable[..., Any]:
         from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, OptimizeWarning
 
         _refuse(name, hessp=hessp, bounds=bounds, constraints=constraints)
-        both = memoized(fun, jac)
+        both = _memoized(fun, jac)
         if both is not None:
             fun, jac = both, True
         given = _options(options)
@@ -88,9 +89,16 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     tol = options.pop("tol", None)
     options.setdefault("gtol", tol if tol is not None else 1e-5)
     for name in ("maxiter", "maxfun"):
-        if isinstance(options.get(name), float) and np.isfinite(options[name]):
+        if isinstance(options.get(name), float) and math.isfinite(options[name]):
             options[name] = int(options[name])
     return options
+
+
+def _memoized(fun: Any, jac: Any) -> Any:
+    """The function behind the pair that `scipy.optimize.minimize(jac=True)` makes of it, or None."""
+    if getattr(jac, "__self__", None) is fun and getattr(jac, "__name__", "") == "derivative":
+        return getattr(fun, "fun", None)
+    return None
 
 
 WORDS = {
@@ -103,17 +111,22 @@ WORDS = {
 
 @contextlib.contextmanager
 def _in_scipys_words() -> Iterator[None]:
-    """Errors that programs know by SciPy's messages."""
+    """Gives errors of ours that programs know by SciPy's messages those messages; errors of fun keep their own."""
     try:
         yield
     except ValueError as error:
+        *_, (last, _) = traceback.walk_tb(error.__traceback__)
         for ours, theirs in WORDS.items():
-            if str(error).startswith(ours):
-                raise ValueError(theirs) from error
+            if str(error).startswith(ours) and last.f_globals["__name__"].startswith("schuss."):
+                error.args = (theirs,)
         raise
 
 
-def _refuse(name: str, **given: Any) -> None:
+def _refuse(name: str, bounds: Any, **given: Any) -> None:
+    if bounds is not None:
+        pairs = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
+        ends = np.array(pairs, float)  # None becomes NaN
+        given["bounds"] = bounds if np.isfinite(ends).any() else None
     for argument, value in given.items():
         if value is not None and (callable(value) or np.size(value) > 0):
             warnings.warn(f"Method {name} does not use {argument}.", RuntimeWarning, stacklevel=4)

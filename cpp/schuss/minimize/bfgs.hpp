@@ -82,8 +82,9 @@ class Bfgs {
 
   bool forget() { return std::exchange(known_, false); }
 
+  // What was known last, although it may have been of no use.
   void inverse_hessian(T* full) {
-    if (!known_) h_.set_identity(1);
+    if (h_.empty()) h_.set_identity(1);
     h_.write(full);
   }
   void set_inverse_hessian(const T* full) {

@@ -12,101 +12,10 @@
 #pragma once
 
 #include <chrono>
-#include <string_view>
 
-#include "schuss/minimize/line_search.hpp"
-#include "schuss/minimize/vector.hpp"
+#include "schuss/minimize/solver.hpp"
 
 namespace schuss::minimize {
-
-enum class Status {
-  running = -1,
-  converged = 0,
-  iteration_limit = 1,
-  precision_limit = 2,
-  nonfinite = 3,
-  evaluation_limit = 4,
-  time_limit = 5,
-  failure = 6,
-  stopped = 99,
-};
-
-enum class Search { wolfe, backtracking, exact };
-enum class Beta { pr, fr, hs, dy, hz };
-enum class Scaling { none, first, always };
-enum class Curvature { regularized, saddle_free };
-
-struct Options {
-  double gtol = 1e-5;
-  double xrtol = 0;
-  double ftol = 0;
-  double norm = kInfinity;
-  Index max_iterations = std::numeric_limits<Index>::max();
-  Index max_evaluations = std::numeric_limits<Index>::max();
-  double max_seconds = kInfinity;
-  Search search = Search::wolfe;
-  double decrease = 1e-4;
-  double curvature = 0;   // 0: the method's own
-  double first_step = 0;  // the length of the first step over that of p; 0: from the scales of x, f and g
-  int threads = 1;
-
-  Index memory = 10;                  // L-BFGS
-  Beta beta = Beta::pr;               // conjugate gradients
-  Index restart = 0;                  // conjugate gradients: every so many iterations; 0: as many as unknowns
-  double powell = kInfinity;          // conjugate gradients: Powell's test; infinity: never
-  Scaling scaling = Scaling::always;  // BFGS
-  Curvature curvature_of = Curvature::regularized;  // Newton
-  double floor = 0;                                 // Newton, saddle-free: the least |λ| over the largest; 0: √ε
-};
-
-enum class Wants { gradient, hessian, nothing };
-
-// Sees the members of a state, to save or to load them.
-class Visitor {
- public:
-  virtual ~Visitor() = default;
-  virtual void number(std::string_view name, double& value) = 0;
-  virtual void count(std::string_view name, Index& value) = 0;
-  virtual void flag(std::string_view name, bool& value) = 0;
-  virtual void array(std::string_view name, float* values, Index size) = 0;
-  virtual void array(std::string_view name, double* values, Index size) = 0;
-
-  template <class T>
-  void vector(std::string_view name, Vector<T>& v) {
-    array(name, v.data(), v.size());
-  }
-};
-
-// A minimisation, whatever its method and its number format.
-class Solver {
- public:
-  virtual ~Solver() = default;
-
-  virtual Wants wants() const = 0;
-  virtual const void* asked() const = 0;  // the point to evaluate at
-  virtual void tell(double f, const void* g) = 0;
-  virtual void tell_hessian(const void* h) = 0;
-  virtual void stop(Status status) = 0;
-
-  virtual Status status() const = 0;
-  virtual Index size() const = 0;
-  virtual Index iterations() const = 0;
-  virtual Index evaluations() const = 0;
-  virtual Index hessians() const = 0;
-
-  struct Point {
-    const void *x, *g;
-    double f, norm;
-  };
-  virtual Point best() const = 0;     // the best finite point; once converged, the point that has
-  virtual Point iterate() const = 0;  // the current one
-
-  virtual void set_limits(const Options& options) = 0;  // of what stops it, all but the method's own
-  virtual void visit(Visitor& visitor) = 0;             // the state at the start of this iteration
-  virtual void restart() = 0;                           // from a state that was loaded
-  virtual bool inverse_hessian(void* full) = 0;         // false if the method has none
-  virtual void set_inverse_hessian(const void* full) = 0;
-};
 
 template <class T>
 struct Iterate {
@@ -169,9 +78,7 @@ class Descent final : public Solver {
     resume();
   }
 
-  void stop(Status status) override {
-    if (status_ == Status::running) status_ = status;
-  }
+  void stop(Status status) override { status_ = status; }
 
   // ---- what there is to know ----
 
@@ -317,7 +224,7 @@ class Descent final : public Solver {
     Iterate<T>& now = slots_[now_];
     now.f = told_f_;
     now.norm = norm(now.g);
-    const bool finite = std::isfinite(now.f) && std::isfinite(dot(now.g, now.g, options_.threads) * 0);
+    const bool finite = std::isfinite(now.f) && all_finite(now.g, options_.threads);
     if (!finite) now.norm = kInfinity;
     begun_ = finite;
     evaluations_at_start_ = evaluations_;
@@ -328,10 +235,21 @@ class Descent final : public Solver {
     const Vector<T>& g = slots_[now_].g;
     do {
       natural_ = method_.begin(g, p_);
-      slope_ = dot(g, p_, options_.threads);
+      slope_ = slope_along_p(g);
     } while (!(slope_ < 0) && method_.forget());
     directed_ = true;
     slope_before_ = 0;
+  }
+
+  // pᵀg. Where that is beyond double, p is brought to magnitudes of about 1 first.
+  double slope_along_p(const Vector<T>& g) {
+    const double slope = dot(g, p_, options_.threads);
+    if (slope != -kInfinity) return slope;
+    const T scale = static_cast<T>(std::ldexp(1.0, -std::ilogb(largest(p_, options_.threads))));
+    const auto shorten = [&, scale](Index at, auto&) { p_.set(at, scale * p_(at)); };
+    pass<0, 0, T>(p_.padded(), 2, options_.threads, shorten);
+    natural_ = false;
+    return dot(g, p_, options_.threads);
   }
 
   Task<Found> search(double first) {
@@ -437,7 +355,7 @@ class Descent final : public Solver {
         natural_ = method_.learn(Step<T>{before, after, alpha, slope_, slope}, p_);
       }
       slope_before_ = slope_;
-      slope_ = dot(after.g, p_, options_.threads);
+      slope_ = slope_along_p(after.g);
       if (directed_ && !(slope_ < 0)) {
         method_.forget();
         directed_ = false;

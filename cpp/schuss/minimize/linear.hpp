@@ -51,28 +51,33 @@ bool bfgs_update(T* h, const T* s, const T* y, Index n, int max_threads) {
 }
 
 // Conjugate gradients for Ax = b with a symmetric positive definite A: Hestenes and Stiefel 1952; Deep Learning,
-// section 8.6.2. `product(p, q)` computes q = Ap.
+// section 8.6.2. `product(p, q)` computes q = Ap. In units of a power of two near b's magnitude, so that bᵀb is within
+// range whatever b is.
 template <class T>
 struct LinearSystem {
   Index iterations = 0;
   double residual = 0;   // ‖b − Ax‖
-  bool positive = true;  // no direction of negative curvature was met
+  bool success = false;  // it is as small as was asked for
 
   template <class Product>
   void solve(const T* b, T* x, Index n, double tolerance, Index most, int max_threads, const Product& product) {
     Vector<T> r(n), p(n), q(n);
+    r.read(b);
+    const double size = largest(r, max_threads);
+    const double unit = size > 0 ? std::ldexp(1.0, std::ilogb(size)) : 1;
+    for (Index i = 0; i < n; ++i) {
+      r.data()[i] = static_cast<T>(r.data()[i] / unit);
+      x[i] = static_cast<T>(x[i] / unit);
+    }
+    const double enough = tolerance * std::sqrt(dot(r, r, max_threads));
     product(x, q.data());
-    for (Index i = 0; i < n; ++i) p.data()[i] = r.data()[i] = b[i] - q.data()[i];
+    for (Index i = 0; i < n; ++i) p.data()[i] = r.data()[i] -= q.data()[i];
     double rr = dot(r, r, max_threads);
-    const double enough = tolerance * std::sqrt(row_product(b, b, n));
     for (residual = std::sqrt(rr); residual > enough && iterations < most; ++iterations) {
       product(p.data(), q.data());
       const double curvature = dot(p, q, max_threads);
-      if (!(curvature > 0)) {
-        positive = false;
-        return;
-      }
-      const T alpha = static_cast<T>(rr / curvature);  // the exact step along p
+      if (!(curvature > 0) || !std::isfinite(curvature)) break;  // A is not positive definite, or beyond T
+      const T alpha = static_cast<T>(rr / curvature);            // the exact step along p
       for (Index i = 0; i < n; ++i) x[i] += alpha * p.data()[i];
       const auto descend = [&](Index at, auto& lanes) {
         const Block<T> next = r(at) - alpha * q(at);
@@ -86,6 +91,9 @@ struct LinearSystem {
       rr = next;
       residual = std::sqrt(rr);
     }
+    success = residual <= enough;
+    residual *= unit;
+    for (Index i = 0; i < n; ++i) x[i] = static_cast<T>(x[i] * unit);
   }
 };
 

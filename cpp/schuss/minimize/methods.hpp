@@ -15,6 +15,7 @@ template <class T>
 struct Entry {
   std::string_view name;
   std::unique_ptr<Solver> (*make)(const T* x0, Index n, const Options& options);
+  double curvature;  // its Wolfe constant c₂
 };
 
 template <class T, template <class> class Method>
@@ -22,12 +23,14 @@ std::unique_ptr<Solver> make(const T* x0, Index n, const Options& options) {
   return std::make_unique<Descent<T, Method>>(x0, n, options);
 }
 
+template <class T, template <class> class Method>
+constexpr Entry<T> entry(std::string_view name) {
+  return {name, &make<T, Method>, Method<T>::kCurvature};
+}
+
 template <class T>
-inline constexpr Entry<T> kMethods[] = {{"gd", &make<T, GradientDescent>},
-                                        {"cg", &make<T, ConjugateGradient>},
-                                        {"bfgs", &make<T, Bfgs>},
-                                        {"lbfgs", &make<T, Lbfgs>},
-                                        {"newton", &make<T, Newton>}};
+inline constexpr Entry<T> kMethods[] = {entry<T, GradientDescent>("gd"), entry<T, ConjugateGradient>("cg"),
+                                        entry<T, Bfgs>("bfgs"), entry<T, Lbfgs>("lbfgs"), entry<T, Newton>("newton")};
 
 // Null if there is no such method.
 template <class T>

@@ -162,6 +162,13 @@ double dot(const Vector<T>& a, const Vector<T>& b, int max_threads) {
   return pass<1, 0, T>(a.padded(), 2, max_threads, products).sum[0];
 }
 
+// Whether no element is infinite or not a number.
+template <class T>
+bool all_finite(const Vector<T>& a, int max_threads) {
+  const auto zeros = [&](Index at, auto& lanes) { add_product(lanes.sum[0], a(at), Block<T>::Zero()); };
+  return pass<1, 0, T>(a.padded(), 1, max_threads, zeros).sum[0] == 0;
+}
+
 // The largest magnitude of an element.
 template <class T>
 double largest(const Vector<T>& a, int max_threads) {

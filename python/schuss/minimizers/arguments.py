@@ -27,6 +27,8 @@ RANGES: dict[str, Interval] = {
     "floor": OPEN_FRACTION,
 }
 
+C1 = 1e-4
+
 COUNTS = {"maxiter": 0, "maxfun": 1, "memory": 0, "restart": 1}  # and their least values
 
 MOST_MEMORY = 10_000  # pairs: their inner products alone are 1.6 GB then
@@ -48,6 +50,10 @@ OWN = {
     "newton": ("curvature", "floor"),
 }
 
+CURVATURE = _core.methods()  # c₂ by method
+
+assert set(OWN) == set(CURVATURE)
+
 
 def check(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a method as plain numbers and words; None stands for the default.
@@ -59,13 +65,15 @@ def check(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in (*COMMON, *OWN[method], "num_threads"):
             raise TypeError(f"unknown option {name!r} of {method}, expected {', '.join((*COMMON, *OWN[method]))}")
         if value is not None:
-            checked[name] = _plain(name, value)
-    if checked.get("c2", 1.0) <= checked.get("c1", 0.0):
-        raise ValueError(f"c2 must be greater than c1, got c1={checked.get('c1')!r}, c2={checked.get('c2')!r}")
+            checked[name] = plain(name, value)
+    c1, c2 = checked.get("c1", C1), checked.get("c2", CURVATURE[method])
+    if c2 <= c1:
+        raise ValueError(f"c2 must be greater than c1, got c1={c1!r}, c2={c2!r}")
     return checked
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain(name: str, value: Any) -> Any:
+    """The value of an option as a plain number or word; raises TypeError or ValueError, naming it."""
     if name == "num_threads":
         return threads.check_num_threads(value)
     if name in COUNTS:
@@ -74,7 +82,7 @@ def _plain(name: str, value: Any) -> Any:
             raise ValueError(f"memory must be at most {MOST_MEMORY}, got {value!r}")
         return counted
     if name in CHOICES:
-        if value not in CHOICES[name]:
+        if not isinstance(value, str) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, CHOICES[name]))}, got {value!r}")
         return value
     if name == "norm":
@@ -88,7 +96,7 @@ def _count(name: str, value: Any, least: int) -> int:
     if (
         isinstance(value, (bool, np.bool_))
         or not isinstance(value, (int, float, np.integer, np.floating))
-        or value != value // 1
+        or (value != math.inf and value != value // 1)
     ):
         raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
     if not least <= value:
@@ -107,6 +115,3 @@ def start(x0: Any) -> Array:
     if x.ndim > 1:
         raise ValueError(f"x0 has shape {x.shape}, expected one dimension")
     return np.array(x, np.float32 if x.dtype == np.float32 else np.float64, ndmin=1)
-
-
-assert set(OWN) == set(_core.methods())

@@ -6,9 +6,9 @@ import numpy as np
 
 from schuss import _core
 from schuss.minimizers import arguments
+from schuss.minimizers.compiled import compiled
 from schuss.minimizers.minimize import Method
-from schuss.minimizers.objective import compiled
-from schuss.minimizers.result import MinimizeResult
+from schuss.minimizers.result import RUNNING, Array, MinimizeResult
 
 
 def minimize_batch(
@@ -47,6 +47,9 @@ def minimize_batch(
         TypeError: An argument has another type.
         ValueError: An argument is out of its range, or fun returned something of another shape.
 
+    What fun raises comes through, an interrupt too; the exception then has the result so far as its attribute `result`,
+    with status -1 for problems that have not ended.
+
     Example:
         >>> import numpy as np, schuss
         >>> centres = np.arange(6.0).reshape(3, 2)
@@ -57,7 +60,7 @@ def minimize_batch(
         >>> bool(np.allclose(res.x, centres)), res.success
         (True, array([ True,  True,  True]))
     """
-    if method not in arguments.OWN or method == "newton":
+    if not isinstance(method, str) or method not in arguments.OWN or method == "newton":
         raise ValueError(f"method must be one of 'gd', 'cg', 'bfgs', 'lbfgs', got {method!r}")
     starts = np.asarray(X0)
     if starts.dtype.kind not in "fiub":
@@ -68,12 +71,34 @@ def minimize_batch(
     limits = {"gtol": gtol, "maxiter": maxiter, "maxfun": maxfun, "maxtime": maxtime, "num_threads": num_threads}
     checked = {"maxiter": max(1000, 200 * starts.shape[1]), **arguments.check(method, {**limits, **options})}
     objective = compiled(fun)
-    if objective is not None:
-        answers = _core.batch_compiled(method, starts, checked, objective.address, objective.user)
-    elif callable(fun):
-        answers = _core.batch_lock_step(method, starts, checked, fun)
-    else:
+    if objective is None and not callable(fun):
         raise TypeError(f"fun is {type(fun).__name__}, expected a function")
-    found = MinimizeResult(zip(("x", "fun", "jac", "nit", "nfev", "status"), answers, strict=True))
+    found = _unknown(starts)
+    try:
+        if objective is not None:
+            _core.batch_compiled(method, starts, checked, objective.address, objective.user, found)
+        else:
+            _core.batch_lock_step(method, starts, checked, fun, found)
+    except BaseException as error:
+        error.result = _judged(found)  # type: ignore[attr-defined]
+        raise
+    return _judged(found)
+
+
+def _unknown(starts: Array) -> MinimizeResult:
+    count = len(starts)
+    nit, nfev, status = np.zeros((3, count), np.int64)
+    status[:] = RUNNING
+    return MinimizeResult(
+        x=starts.copy(),
+        fun=np.full(count, np.nan),
+        jac=np.full_like(starts, np.nan),
+        nit=nit,
+        nfev=nfev,
+        status=status,
+    )
+
+
+def _judged(found: MinimizeResult) -> MinimizeResult:
     found["success"] = found["status"] == 0
     return found

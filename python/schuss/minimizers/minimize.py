@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schuss.minimizers import arguments
-from schuss.minimizers.objective import SCHEMES, FiniteDifferences, HessianByDifferences, compiled
-from schuss.minimizers.result import MinimizeResult
-from schuss.minimizers.solvers import SOLVERS, Minimizer
-
-Array = NDArray[Any]
+from schuss.minimizers.base import Minimizer
+from schuss.minimizers.compiled import compiled
+from schuss.minimizers.differences import (
+    SCHEMES,
+    Budget,
+    FiniteDifferences,
+    HessianByDifferences,
+    OutOfBudgetError,
+    check_step,
+)
+from schuss.minimizers.result import EVALUATION_LIMIT, Array, MinimizeResult
+from schuss.minimizers.solvers import SOLVERS
 
 Method = Literal["bfgs", "lbfgs", "cg", "newton", "gd"]
 
@@ -41,7 +47,8 @@ def minimize(
         fun: The objective. fun(x, *args) returns f, or a pair (f, g) with `jac=True`; x is an array of shape (n,) and
             of x0's dtype, which fun may keep. Or a compiled function
             `int32 fg(int64 n, const T* x, T* f, T* g, void* user)` that returns 1 for success: numba's `cfunc`, a
-            ctypes or cffi pointer, a PyCapsule or a `scipy.LowLevelCallable`; it runs without the GIL.
+            ctypes or cffi pointer, a PyCapsule or a `scipy.LowLevelCallable`; it runs without the GIL, and takes no
+            jac, hess or args.
         x0: Where to begin: n numbers. float32 stays float32, everything else becomes float64.
         method: "bfgs" (default), "lbfgs", "cg", "newton" or "gd": `BFGS`, `LBFGS`, `ConjugateGradient`, `Newton` or
             `GradientDescent`.
@@ -59,7 +66,8 @@ def minimize(
         warm_start: A former result: "bfgs" and "lbfgs" begin with what it knows of the curvature.
         num_threads: At least 1; by default what `schuss.get_num_threads()` says. The result does not depend on it.
         options: Those of the solver's class, such as `hess_inv0`, `memory`, `beta`, `line_search`, `xrtol`, `norm`;
-            and `eps` or `finite_diff_rel_step`, the absolute or relative steps of finite differences.
+            and `eps` or `finite_diff_rel_step`, the absolute steps of finite differences, or those over |x|: positive,
+            one number or of shape (n,). One that does not change x is replaced by the default.
 
     Returns:
         The best finite point that was found, under SciPy's names; `status` says how the minimisation ended.
@@ -82,15 +90,15 @@ def minimize(
         (array([1., 1.]), True)
     """
     x = arguments.start(x0)
-    objective = Objective(
-        fun, jac, hess, args, x.size, options.pop("eps", None), options.pop("finite_diff_rel_step", None)
-    )
+    most = None if maxfun is None else arguments.plain("maxfun", maxfun)
+    steps = {name: check_step(name, options.pop(name, None), x.size) for name in ("eps", "finite_diff_rel_step")}
+    objective = Objective(method, fun, jac, hess, args, most, **steps)
     solver = make_solver(
         method,
         x,
         gtol=gtol,
         maxiter=maxiter,
-        maxfun=objective.solvers_limit(maxfun),
+        maxfun=None if objective.counts else most,
         maxtime=maxtime,
         num_threads=num_threads,
         **options,
@@ -107,75 +115,89 @@ def minimize(
 
 def make_solver(method: str, x0: Any, **options: Any) -> Minimizer:
     """A solver of the class for `method`; raises ValueError if there is none."""
-    if method not in SOLVERS:
+    if not isinstance(method, str) or method not in SOLVERS:
         raise ValueError(f"method must be one of {', '.join(map(repr, SOLVERS))}, got {method!r}")
     return SOLVERS[method](x0, **options)
 
 
 class Objective:
-    """The functions of a minimisation, in the form in which the solver wants them, and how often they were called."""
+    """The functions of a minimisation in the form in which the solver wants them.
+
+    Attributes:
+        counts: Whether it counts the evaluations of fun, and ends the minimisation when `maxfun` is reached: where one
+            gradient or Hessian takes several.
+    """
 
     def __init__(
-        self, fun: Any, jac: Any, hess: Any, args: Any, n: int, step: Any = None, relative_step: Any = None
+        self,
+        method: str,
+        fun: Any,
+        jac: Any,
+        hess: Any,
+        args: Any,
+        maxfun: int | None,
+        eps: Array | None = None,
+        finite_diff_rel_step: Array | None = None,
     ) -> None:
-        self._args = args if isinstance(args, tuple) else (args,)
         self.compiled = compiled(fun)
-        if self.compiled is None and not callable(fun):
+        if self.compiled is not None:
+            _require_none(jac=None if jac is True else jac, hess=hess, args=args or None, eps=eps)
+            _require_none(finite_diff_rel_step=finite_diff_rel_step)
+            if method == "newton":
+                raise ValueError("method 'newton' wants the Hessian, which a compiled objective does not give")
+        elif not callable(fun):
             raise TypeError(f"fun is {type(fun).__name__}, expected a function")
-        for name, function in (("jac", jac), ("hess", hess)):
-            if function is not None and not (callable(function) or (name == "jac" and _is_jac(function))):
-                raise TypeError(f"{name} is {function!r}, expected a function{' or True' if name == 'jac' else ''}")
+        if not (jac is None or callable(jac) or isinstance(jac, (bool, np.bool_)) or _is_scheme(jac)):
+            raise TypeError(f"jac is {jac!r}, expected a function, True or one of {', '.join(map(repr, SCHEMES))}")
+        if hess is not None and not callable(hess):
+            raise TypeError(f"hess is {hess!r}, expected a function")
+
+        self._jac, self._args = jac if callable(jac) else None, args if isinstance(args, tuple) else (args,)
+        self._budget = Budget(math.inf if maxfun is None else maxfun)
+        gives_both = self.compiled is not None or (isinstance(jac, (bool, np.bool_)) and bool(jac))
+        by_differences = self._jac is None and not gives_both
+        hessian_by_differences = method == "newton" and hess is None
+        self.counts = by_differences or (hessian_by_differences and self._jac is None)
         self._differences: FiniteDifferences | None = None
         self._hessian: HessianByDifferences | None = None
-        self._fun, self._jac, self._hess = fun, None, hess
-        self._per_gradient = 1
-        if self.compiled is None:
-            self._prepare(jac, n, step, relative_step)
-
-    def _prepare(self, jac: Any, n: int, step: Any, relative_step: Any) -> None:
-        if callable(jac):
-            self._jac = jac
-        elif jac is not True:
+        self._fun, self._hess = self._budget.counted(fun) if self.counts else fun, hess
+        if by_differences:
             scheme = jac if isinstance(jac, str) else "2-point"
-            self._differences = FiniteDifferences(self._fun, self._args, scheme, step, relative_step)
-            self._per_gradient = 1 + (2 if scheme == "3-point" else 1) * n
-            self._fun, self._args = self._differences, ()
-
-    def solvers_limit(self, maxfun: Any) -> Any:
-        """How many evaluations of f and g at once `maxfun` evaluations of f are."""
-        if maxfun is None or self._per_gradient == 1 or not isinstance(maxfun, (int, np.integer)) or maxfun < 1:
-            return maxfun
-        return math.ceil(maxfun / self._per_gradient)
+            self._fun = self._differences = FiniteDifferences(fun, scheme, self._budget, eps, finite_diff_rel_step)
+        if hessian_by_differences:
+            self._hess = self._hessian = HessianByDifferences(self._jac or (lambda x, *args: self._fun(x, *args)[1]))
 
     def run(self, solver: Minimizer, after: Callable[[Minimizer], Callable[[Array, float], bool]] | None) -> None:
         """Minimise."""
-        if self.compiled is not None:
-            if solver.method == "newton":
-                raise ValueError("method 'newton' wants the Hessian, which a compiled objective does not give")
-            solver.run_compiled(self.compiled)
-            return
-        if self._hess is None and solver.method == "newton":
-            self._hess = self._hessian = HessianByDifferences(self._gradient)
-            solver.run(self._fun, self._jac, lambda x, *_: self._hessian(x), self._args, after and after(solver))  # type: ignore[misc]
-            return
-        solver.run(self._fun, self._jac, self._hess, self._args, after and after(solver))
-
-    def _gradient(self, x: Array) -> Any:
-        return self._fun(x, *self._args)[1] if self._jac is None else self._jac(x, *self._args)
+        watch = after and after(solver)
+        try:
+            if self.compiled is not None:
+                solver.run_compiled(self.compiled, watch)
+            else:
+                solver.run(self._fun, self._jac, self._hess, self._args, watch)
+        except OutOfBudgetError:
+            solver.stop(EVALUATION_LIMIT)
 
     def result(self, solver: Minimizer) -> MinimizeResult:
         """The result, with the evaluations that the solver does not know of."""
         found = solver.result()
         if self._hessian is not None:
-            found["nfev"] += self._hessian.calls if self._jac is None else 0
             found["njev"] += self._hessian.calls
-        if self._differences is not None:
-            found["nfev"] = self._differences.calls
+        if self.counts:
+            found["nfev"] = self._budget.spent
+        if self._differences is not None and math.isnan(found.fun) and self._differences.first is not None:
+            found["fun"] = self._differences.first
         return found
 
 
-def _is_jac(jac: Any) -> bool:
-    return isinstance(jac, (bool, np.bool_)) or jac in SCHEMES
+def _require_none(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise TypeError(f"{name} is {value!r}, which a compiled fun does not take")
+
+
+def _is_scheme(jac: Any) -> bool:
+    return isinstance(jac, str) and jac in SCHEMES
 
 
 def _after(callback: Callable[..., Any] | None) -> Callable[[Minimizer], Callable[[Array, float], bool]] | None:

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-STOPPED = 99
+RUNNING, EVALUATION_LIMIT, STOPPED = -1, 4, 99
 
 MESSAGES = {
-    -1: "The minimisation has not ended yet.",
+    RUNNING: "The minimisation has not ended yet.",
     0: "Converged: the gradient, or the last step, is as small as was asked for.",
     1: "Maximum number of iterations reached.",
     2: "The precision limit has been reached: f cannot be told to decrease any further.",
     3: "The objective or its gradient is not finite.",
-    4: "Maximum number of function evaluations reached.",
+    EVALUATION_LIMIT: "Maximum number of function evaluations reached.",
     5: "The time limit has been reached.",
     6: "No lower point was found along the direction: the gradient may not belong to the objective.",
     STOPPED: "`callback` raised `StopIteration`.",

@@ -1,172 +1,19 @@
-"""The solvers, for trainers that own the loop: `ask` where to evaluate, `tell` what came out."""
+"""The solvers, for trainers that own the loop."""
 
-import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from schuss import _core
-from schuss.minimizers import arguments
-from schuss.minimizers.objective import Compiled
-from schuss.minimizers.result import MESSAGES, LbfgsInverse, MinimizeResult
-
-Array = NDArray[Any]
-
-COMMON = """
-Args of every solver:
-    x0: Where to begin: n numbers. float32 stays float32, everything else becomes float64.
-    gtol: Converged when the norm of the gradient is at most this, in [0, ∞), default 1e-5.
-    norm: The order of that norm, default inf: the largest magnitude.
-    xrtol: Converged, too, when a step is at most xrtol·(xrtol + ‖x‖), in [0, ∞), default 0.
-    ftol: Converged, too, when an iteration lowers f by at most ftol·|f|, in [0, ∞), default 0.
-    maxiter: Iterations at most, at least 0, default max(1000, 200n).
-    maxfun: Evaluations at most, at least 1, default any number.
-    maxtime: Seconds at most, in [0, ∞], default ∞.
-    line_search: "wolfe" (default; Moré and Thuente 1994, with Hager and Zhang's approximate conditions where f cannot
-        resolve the decrease), "backtracking", or "exact" for quadratics.
-    c1, c2: The constants of the Wolfe conditions, 0 ≤ c1 < c2 < 1, default 1e-4 and a value that suits the method.
-    first_step: The first step over the first direction, in (0, ∞); by default from the scales of x, f and g.
-    num_threads: At least 1; by default what `schuss.get_num_threads()` says. Results do not depend on it.
-
-Raises:
-    TypeError: An argument has another type.
-    ValueError: An argument is out of its range.
-"""
+from schuss.minimizers.base import Minimizer
+from schuss.minimizers.result import Array, LbfgsInverse, MinimizeResult
 
 
-class Minimizer:
-    """The base of all solvers: asks where the objective is to be evaluated, and is told f and its gradient there.
-
-    A solver is a coroutine in the compiled core. `state_dict` holds its state at the beginning of the current
-    iteration; a solver that loads it evaluates the same points from there on and finds the same iterates, bit for bit.
-    """
-
-    method: ClassVar[str]
-
-    def __init_subclass__(cls) -> None:
-        cls.__doc__ = inspect.cleandoc(cls.__doc__ or "") + "\n" + COMMON
-
-    def __init__(self, x0: Any, **options: Any) -> None:
-        x = arguments.start(x0)
-        self._options = {"maxiter": max(1000, 200 * x.size), **arguments.check(self.method, options)}
-        self._x0 = x
-        self._core = _core.Solver(self.method, x, self._options)
-
-    # ---- the loop ----
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended; `result()` then says how."""
-        return not self._core.wants
-
-    def ask(self) -> Array:
-        """The point at which f and its gradient are wanted: an array of its own."""
-        x: Array = self._core.ask()
-        return x
-
-    def tell(self, f: float, g: Any) -> None:
-        """Say what the objective is at the point of `ask`.
-
-        Args:
-            f: The value. One that is not finite tells the solver to stay nearer.
-            g: The gradient: n numbers.
-
-        Raises:
-            TypeError: `f` is no number.
-            ValueError: `g` has another number of elements, or nothing was asked for.
-        """
-        self._core.tell(f, g)
-
-    def stop(self) -> None:
-        """End with status 99, as after a callback that has raised StopIteration."""
-        self._core.stop(99)
-
-    def run(
-        self,
-        fun: Callable[..., Any],
-        jac: Callable[..., Any] | None = None,
-        hess: Callable[..., Any] | None = None,
-        args: tuple[Any, ...] = (),
-        after: Callable[[Array, float], bool] | None = None,
-    ) -> None:
-        """Ask and tell to the end.
-
-        Args:
-            fun: fun(x, *args) returns (f, g), or f where there is a `jac`.
-            jac: jac(x, *args) returns g.
-            hess: hess(x, *args) returns the Hessian, which Newton's method wants.
-            args: Passed on.
-            after: Called with x and f after each iteration; ends the run if it returns True.
-        """
-        self._core.drive(fun, jac, hess, args, after)
-
-    def run_compiled(self, objective: Compiled) -> None:
-        """Ask and tell to the end, without the GIL."""
-        self._core.run_compiled(objective.address, objective.user)
-
-    # ---- what there is to know ----
-
-    @property
-    def nit(self) -> int:
-        """The number of iterations."""
-        return int(self._core.nit)
-
-    def result(self) -> MinimizeResult:
-        """What has been found so far; see `MinimizeResult`."""
-        x, f, g, _ = self._core.best()
-        status = self._core.status
-        found = MinimizeResult(
-            x=x,
-            fun=f,
-            jac=g,
-            nit=self._core.nit,
-            nfev=self._core.nfev,
-            njev=self._core.nfev,
-            status=status,
-            success=status == 0,
-            message=MESSAGES[status],
-        )
-        self._add_to(found)
-        return found
-
-    def _add_to(self, found: MinimizeResult) -> None:
-        """Adds what only this method knows."""
-
-    # ---- saving and loading ----
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state at the beginning of the current iteration: arrays and plain numbers, all copies."""
-        return {"solver": type(self).__name__, "state": self._core.state()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a `state_dict` of the same class, n and dtype.
-
-        Raises:
-            TypeError: An array has another dtype.
-            ValueError: It is the state of another class or size. Nothing has changed then.
-        """
-        if state.get("solver") != type(self).__name__:
-            raise ValueError(f"state['solver'] is {state.get('solver')!r}, expected {type(self).__name__!r}")
-        if "state" not in state:
-            raise ValueError("state lacks 'state', expected what state_dict() gives")
-        core = _core.Solver(self.method, self._x0, self._options)
-        core.load(state["state"])
-        self._core = core
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copy."""
-        own = {name: value for name, value in self.__dict__.items() if name != "_core"}
-        return {"own": own, "state": self.state_dict()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """For pickle and copy."""
-        self.__dict__.update(state["own"])
-        self.load_state_dict(state["state"])
-
-    def warm_start(self, result: Mapping[str, Any]) -> None:
-        """Take over what a former result knows of the curvature; call it before the first `ask`."""
+def known_of(result: Mapping[str, Any]) -> Any:
+    """The inverse Hessian of a result."""
+    if "hess_inv" not in result:
+        raise TypeError("warm_start has no hess_inv, expected a result of BFGS or L-BFGS")
+    return result["hess_inv"]
 
 
 class GradientDescent(Minimizer):
@@ -246,19 +93,21 @@ class BFGS(Minimizer):
         if hess_inv0 is not None:
             self._set_inverse(hess_inv0)
 
-    def _set_inverse(self, given: Any) -> None:
+    def _set_inverse(self, given: Any, name: str = "hess_inv0") -> None:
+        if np.asarray(given).dtype.kind not in "fiub":
+            raise TypeError(f"{name} has dtype {np.asarray(given).dtype}, expected real numbers")
         h, n = np.array(given, self._x0.dtype, order="C", ndmin=2), self._x0.size
         if h.shape != (n, n):
-            raise ValueError(f"hess_inv0 has shape {h.shape}, expected ({n}, {n})")
+            raise ValueError(f"{name} has shape {h.shape}, expected ({n}, {n})")
         if not np.isfinite(h).all() or not np.allclose(h, h.T):
-            raise ValueError("hess_inv0 is not symmetric and finite")
+            raise ValueError(f"{name} is not symmetric and finite")
         if n and np.linalg.eigvalsh(h)[0] <= 0:
-            raise ValueError("hess_inv0 is not positive definite")
+            raise ValueError(f"{name} is not positive definite")
         self._core.set_inverse_hessian(h)
 
-    def warm_start(self, result: Mapping[str, Any]) -> None:
-        """Begin with the inverse Hessian of a former result."""
-        self._set_inverse(result["hess_inv"])
+    def _take_over(self, result: Mapping[str, Any]) -> None:
+        known = known_of(result)
+        self._set_inverse(known.todense() if isinstance(known, LbfgsInverse) else known, "warm_start")
 
     def _add_to(self, found: MinimizeResult) -> None:
         found["hess_inv"] = self._core.inverse_hessian()
@@ -287,9 +136,10 @@ class LBFGS(Minimizer):
 
     method = "lbfgs"
 
-    def warm_start(self, result: Mapping[str, Any]) -> None:
-        """Begin with the pairs of a former result."""
-        known = result["hess_inv"]
+    def _take_over(self, result: Mapping[str, Any]) -> None:
+        known = known_of(result)
+        if not isinstance(known, LbfgsInverse):
+            raise TypeError(f"warm_start has a hess_inv of {type(known).__name__}, expected the pairs of L-BFGS")
         memory = max(self._options.get("memory", 10), 1)
         s, y = (np.asarray(pairs, self._x0.dtype)[-memory:] for pairs in (known.s, known.y))
         if len(s) == 0:
@@ -323,7 +173,8 @@ class Newton(Minimizer):
     Source: Deep Learning, section 8.6.1; Dauphin et al. 2014 (saddle-free).
 
     Args:
-        hess: hess(x) returns H, an array of shape (n, n). It is called by `ask`.
+        hess: hess(x) returns H, a symmetric array of shape (n, n), of which the upper half is read. It is called by
+            `ask`.
         curvature: What to do about negative curvature: "regularized" (default) or "saddle_free".
         floor: With "saddle_free": no eigenvalue counts for less than this part of the largest, in [0, 1), default √ε.
 
@@ -344,6 +195,20 @@ class Newton(Minimizer):
         if hess is not None and not callable(hess):
             raise TypeError(f"hess is {type(hess).__name__}, expected a function of x")
         self._hess = hess
+
+    def run(
+        self,
+        fun: Callable[..., Any],
+        jac: Callable[..., Any] | None = None,
+        hess: Callable[..., Any] | None = None,
+        args: tuple[Any, ...] = (),
+        after: Callable[[Array, float], bool] | None = None,
+    ) -> None:
+        """As that of every solver; without `hess` it is the solver's own, which takes x alone."""
+        own = self._hess
+        if hess is None and own is None:
+            raise ValueError("hess is None, expected a function of x: Newton's method wants the Hessian")
+        super().run(fun, jac, hess or (lambda x, *_: own(x)), args, after)  # type: ignore[misc]
 
     def ask(self) -> Array:
         """The point at which f and its gradient are wanted; calls `hess` before, where the Hessian is wanted."""

@@ -138,8 +138,8 @@ def train(
         found, interrupted = error.result, True  # type: ignore[attr-defined]
     return {
         "test_accuracy": accuracy(found.x, test),
-        "loss": float(found.fun),
-        "gradient": float(np.abs(found.jac).max()),
+        "loss": _known(found.fun),
+        "gradient": _known(np.abs(found.jac).max()),
         "outcome": "interrupted" if interrupted else found.message,
         "converged": bool(found.success),
         "iterations": found.nit,
@@ -148,6 +148,11 @@ def train(
         "weights": found.x.tolist(),
         "history": {"loss": losses},
     }, interrupted
+
+
+def _known(value: float) -> float | None:
+    """The value, or None where the run was interrupted before there was one."""
+    return float(value) if np.isfinite(value) else None
 
 
 def show(results: dict[str, dict[str, Any]]) -> None:
@@ -162,7 +167,7 @@ def show(results: dict[str, dict[str, Any]]) -> None:
             method,
             str(result["iterations"]),
             str(result["evaluations"]),
-            f"{result['loss']:.10f}",
+            "-" if result["loss"] is None else f"{result['loss']:.10f}",
             f"{result['test_accuracy']:.2%}",
             f"{1000 * result['seconds']:.1f} ms",
             result["outcome"],
