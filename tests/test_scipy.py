@@ -55,6 +55,20 @@ def test_tol_options_and_arguments(method):
 
 
 @every_method
+def test_options_as_scipy_has_them(method):
+    none = optimize.minimize(rosenbrock, X0, jac=True, method=method, options={"maxiter": -1})
+    assert (none.nit, none.status, none.success) == (0, 1, False)
+    coarse, fine = (
+        optimize.minimize(rosenbrock, X0, jac=True, method=method, options={"xtol": xtol, "gtol": 0})
+        for xtol in (1e-1, 1e-6)
+    )
+    assert coarse.success
+    assert fine.success
+    assert coarse.nit < fine.nit
+    assert np.abs(fine.x - 1).max() < 1e-5
+
+
+@every_method
 def test_both_styles_of_callback(method):
     points, results = [], []
 
@@ -74,6 +88,68 @@ def test_both_styles_of_callback(method):
     np.testing.assert_array_equal(results[-1].x, points[3])
 
 
+def rosen_with(**hessian):
+    return optimize.minimize(optimize.rosen, X0, jac=optimize.rosen_der, method=schuss.scipy.newton, **hessian)
+
+
+@pytest.mark.parametrize(
+    "kind", ["coo_matrix", "csr_matrix", "csc_array", "linalg.aslinearoperator", "hessp"], ids=lambda kind: kind
+)
+def test_every_kind_of_hessian_is_the_same(kind):
+    sparse = pytest.importorskip("scipy.sparse")
+    pytest.importorskip("scipy.sparse.linalg")
+    if kind == "hessp":
+        got = rosen_with(hessp=lambda x, p: optimize.rosen_hess(x) @ p)
+    else:
+        made = sparse.linalg.aslinearoperator if "." in kind else getattr(sparse, kind)
+        got = rosen_with(hess=lambda x: made(optimize.rosen_hess(x)))
+    want = rosen_with(hess=optimize.rosen_hess)
+    assert want.success
+    np.testing.assert_array_equal(got.x, want.x)
+    assert (got.nit, got.nfev, got.njev, got.nhev) == (want.nit, want.nfev, want.njev, want.nhev)
+
+
+@pytest.mark.parametrize(("hess", "gradients"), [("2-point", 3), ("3-point", 4), ("cs", 2), (None, 3)])
+def test_hessians_by_differences(hess, gradients):
+    kinds = []
+
+    def jac(x):
+        kinds.append(x.dtype.kind)
+        return optimize.rosen_der(x)
+
+    found = optimize.minimize(optimize.rosen, X0, jac=jac, hess=hess, method=schuss.scipy.newton)
+    assert found.success
+    np.testing.assert_allclose(found.x, 1, atol=1e-4)
+    assert found.njev == len(kinds) == found.nfev + gradients * found.nhev
+    assert kinds.count("c") == (gradients * found.nhev if hess == "cs" else 0)
+    pairs = optimize.minimize(rosenbrock, X0, jac=True, hess=hess, method=schuss.scipy.newton)
+    assert pairs.success
+
+
+@pytest.mark.parametrize("strategy", ["BFGS", "SR1"])
+def test_hessians_by_updates(strategy):
+    calls = [0]
+
+    def jac(x):
+        calls[0] += 1
+        return optimize.rosen_der(x)
+
+    formula = getattr(optimize, strategy)()
+    found = optimize.minimize(optimize.rosen, X0, jac=jac, hess=formula, method=schuss.scipy.newton)
+    assert found.success
+    np.testing.assert_allclose(found.x, 1, atol=1e-4)
+    assert calls[0] == found.njev == found.nfev + found.nhev
+    last = formula.get_matrix()
+    assert np.linalg.eigvalsh(last)[-1] == pytest.approx(np.linalg.eigvalsh(optimize.rosen_hess(found.x))[-1], rel=0.2)
+
+
+def test_hessians_that_there_cannot_be():
+    with pytest.raises(TypeError, match="hess is '4-point', expected a function"):
+        rosen_with(hess="4-point")
+    with pytest.raises(ValueError, match="hess is 'cs', which wants a gradient of complex numbers"):
+        optimize.minimize(optimize.rosen, X0, hess="cs", method=schuss.scipy.newton)
+
+
 def test_results_are_scipys():
     found = optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs)
     assert isinstance(found, optimize.OptimizeResult)
@@ -84,9 +160,23 @@ def test_results_are_scipys():
     assert limited.hess_inv.shape == (2, 2)
 
 
-def test_what_is_not_supported_is_said():
-    with pytest.warns(RuntimeWarning, match="Method bfgs does not use bounds"):
-        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, bounds=[(-2, 2)] * 2)
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"hess": optimize.rosen_hess}, "does not use Hessian information (hess)"),
+        ({"hessp": optimize.rosen_hess_prod}, "does not use Hessian-vector product information (hessp)"),
+        ({"bounds": [(-2, 2)] * 2}, "cannot handle bounds"),
+        ({"constraints": [{"type": "ineq", "fun": lambda x: x}]}, "cannot handle constraints"),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_what_is_not_supported_is_said(given, words):
+    with pytest.warns(RuntimeWarning) as ours:
+        optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, **given)
+    with pytest.warns(RuntimeWarning) as scipys:
+        optimize.minimize(rosenbrock, X0, jac=True, method="bfgs", **given)
+    assert [str(warning.message) for warning in ours] == [str(warning.message) for warning in scipys]
+    assert words in str(ours[0].message)
 
 
 def test_bounds_that_bound_nothing_are_taken_silently():

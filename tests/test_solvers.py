@@ -613,7 +613,7 @@ ERRORS = [
     ({"fun": 3}, TypeError, "fun is int, expected a function"),
     ({"method": "bogus"}, ValueError, "method must be one of 'gd', 'cg', 'bfgs', 'lbfgs', 'newton', got 'bogus'"),
     ({"jac": "4-point"}, TypeError, "jac is '4-point', expected a function, True or one of"),
-    ({"hess": 3}, TypeError, "hess is 3, expected a function"),
+    ({"hess": 3}, TypeError, "hess is 3, expected a function or one of '2-point'"),
     ({"callback": 3}, TypeError, "callback is int, expected a function"),
     ({"gtol": -1}, ValueError, "gtol must be in [0, inf), got -1"),
     ({"gtol": math.nan}, ValueError, "gtol must be in [0, inf), got nan"),

@@ -24,17 +24,27 @@ import numpy as np
 from schuss.minimizers import minimize
 from schuss.minimizers.result import LbfgsInverse
 
-RENAMED = {"maxcor": "memory", "maxfev": "maxfun"}
+RENAMED = {"maxcor": "memory", "maxfev": "maxfun", "xtol": "xrtol"}
 
 IGNORED = ("workers", "maxls", "iprint")  # SciPy's, without a counterpart
+
+UNUSED = {  # in the words by which programs filter SciPy's warnings
+    "hess": "does not use Hessian information (hess)",
+    "hessp": "does not use Hessian-vector product information (hessp)",
+    "bounds": "cannot handle bounds",
+    "constraints": "cannot handle constraints",
+}
 
 DOC = """{name} as a method of `scipy.optimize.minimize`.
 
 Args:
-    fun, x0, args, jac, hess, callback: As SciPy passes them; see `schuss.minimize`.
-    hessp, bounds, constraints: Not supported: a warning says so if they are given.
+    fun, x0, args, jac, hess, callback: As SciPy passes them; see `schuss.minimize`. The Hessian may be sparse or a
+        LinearOperator.
+    hessp: hessp(x, p, *args), the Hessian times p, from which Newton's method makes the Hessian if there is no hess.
+        The others use neither: a warning says so if one is given.
+    bounds, constraints: Not supported: likewise.
     options: SciPy's names (`gtol`, `norm`, `eps`, `finite_diff_rel_step`, `maxiter`, `maxfun`, `disp`, `return_all`,
-        `xrtol`, `c1`, `c2`, `hess_inv0`, `maxcor`) and those of `schuss.minimize`.
+        `xrtol`, `xtol` for the same, `c1`, `c2`, `hess_inv0`, `maxcor`) and those of `schuss.minimize`.
 
 Returns:
     A `scipy.optimize.OptimizeResult`.
@@ -58,7 +68,9 @@ def _method(name: str, title: str) -> Callable[..., Any]:
     ) -> Any:
         from scipy.optimize import LbfgsInvHessProduct, OptimizeResult, OptimizeWarning
 
-        _refuse(name, hessp=hessp, bounds=bounds, constraints=constraints)
+        if name == "newton":
+            hess, hessp = _matrix(hess, hessp), None
+        _refuse(name, bounds, hess=hess if name != "newton" else None, hessp=hessp, constraints=constraints)
         both = _memoized(fun, jac)
         if both is not None:
             fun, jac = both, True
@@ -72,6 +84,7 @@ def _method(name: str, title: str) -> Callable[..., Any]:
             found["hess_inv"] = LbfgsInvHessProduct(known.s.astype(np.float64), known.y.astype(np.float64))
         if allvecs is not None:
             found["allvecs"] = allvecs
+        disp = isinstance(disp, (int, np.bool_)) and bool(disp)  # SciPy's own functions pass a word for "not given"
         if disp and not found.success:
             warnings.warn(found.message, OptimizeWarning, stacklevel=3)
         if disp:
@@ -83,14 +96,32 @@ def _method(name: str, title: str) -> Callable[..., Any]:
     return method
 
 
+def _matrix(hess: Any, hessp: Any) -> Any:
+    """The Hessian, of whichever of SciPy's kinds it is, as arrays."""
+    if hess is None and callable(hessp):
+        return lambda x, *args: np.stack([hessp(x, e, *args) for e in np.eye(x.size, dtype=x.dtype)])
+    if not callable(hess):
+        return hess
+
+    def matrix(x: Any, *args: Any) -> Any:
+        h = hess(x, *args)
+        if hasattr(h, "toarray"):
+            return h.toarray()
+        return h @ np.eye(x.size) if hasattr(h, "matmat") else h
+
+    return matrix
+
+
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """SciPy's options under our names, with its leniency about numbers of iterations that are no integers."""
+    """SciPy's options under our names, with its leniency about numbers of iterations: fractions, and less than none."""
     options = {RENAMED.get(name, name): value for name, value in given.items() if name not in IGNORED}
     tol = options.pop("tol", None)
     options.setdefault("gtol", tol if tol is not None else 1e-5)
     for name in ("maxiter", "maxfun"):
         if isinstance(options.get(name), float) and math.isfinite(options[name]):
             options[name] = int(options[name])
+    if isinstance(options.get("maxiter"), (int, np.integer)):
+        options["maxiter"] = max(0, options["maxiter"])
     return options
 
 
@@ -129,7 +160,7 @@ def _refuse(name: str, bounds: Any, **given: Any) -> None:
         given["bounds"] = bounds if np.isfinite(ends).any() else None
     for argument, value in given.items():
         if value is not None and (callable(value) or np.size(value) > 0):
-            warnings.warn(f"Method {name} does not use {argument}.", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"Method {name} {UNUSED[argument]}.", RuntimeWarning, stacklevel=4)
 
 
 def _watching(callback: Any, allvecs: list[Any] | None, result: Any) -> Any:

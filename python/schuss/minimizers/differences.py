@@ -10,6 +10,8 @@ from schuss.minimizers.result import Array
 
 SCHEMES = ("2-point", "3-point", "cs")
 
+COMPLEX_STEP = 1e-20
+
 
 class OutOfBudgetError(Exception):
     """The next evaluations would be more than are allowed."""
@@ -102,16 +104,15 @@ class FiniteDifferences:
 
     def _by_complex_steps(self, x: Array, args: Any) -> Array:
         g = np.empty_like(x)
-        tiny = 1e-20
         for i in range(x.size):
             z = x.astype(np.complex128)
-            z[i] += tiny * 1j
-            g[i] = np.asarray(self._fun(z, *args)).imag.item() / tiny
+            z[i] += COMPLEX_STEP * 1j
+            g[i] = np.asarray(self._fun(z, *args)).imag.item() / COMPLEX_STEP
         return g
 
 
-class HessianByDifferences:
-    """The Hessian by forward differences of the gradient, made symmetric.
+class HessianFromGradients:
+    """What the Hessians that are made of gradients have in common.
 
     Args:
         gradient: gradient(x, *args), of shape (n,).
@@ -124,19 +125,71 @@ class HessianByDifferences:
         self._gradient = gradient
         self.calls = 0
 
-    def __call__(self, x: Array, *args: Any) -> Array:
-        """The matrix, of shape (n, n)."""
-        g = self._at(x, args)
-        h = np.empty((x.size, x.size), x.dtype)
-        for i in range(x.size):
-            moved = x.copy()
-            moved[i] += np.finfo(x.dtype).eps ** (1 / 2) * max(1.0, abs(float(x[i])))
-            h[i] = (self._at(moved, args) - g) / (moved[i] - x[i])
-        return (h + h.T) / 2
-
     def _at(self, x: Array, args: Any) -> Array:
         self.calls += 1
         return np.array(self._gradient(x.copy(), *args), x.dtype).reshape(-1)
+
+
+class HessianByDifferences(HessianFromGradients):
+    """The Hessian by differences of the gradient, made symmetric.
+
+    The steps are the default ones of `FiniteDifferences`; with "cs" the gradient is called with complex numbers.
+    """
+
+    def __init__(self, gradient: Callable[..., Any], scheme: str = "2-point") -> None:
+        super().__init__(gradient)
+        self._scheme = scheme
+
+    def __call__(self, x: Array, *args: Any) -> Array:
+        """The matrix, of shape (n, n)."""
+        h = np.empty((x.size, x.size), x.dtype)
+        g = self._at(x, args) if self._scheme == "2-point" else None
+        for i in range(x.size):
+            h[i] = self._by_complex_step(x, args, i) if self._scheme == "cs" else self._by_step(x, args, i, g)
+        return (h + h.T) / 2
+
+    def _by_step(self, x: Array, args: Any, i: int, g: Array | None) -> Array:
+        step = np.finfo(x.dtype).eps ** (1 / 3 if g is None else 1 / 2) * max(1.0, abs(float(x[i])))
+        above, below = x.copy(), x.copy()
+        above[i] += step
+        if g is None:
+            below[i] -= step
+            g = self._at(below, args)
+        row: Array = (self._at(above, args) - g) / (above[i] - below[i])
+        return row
+
+    def _by_complex_step(self, x: Array, args: Any, i: int) -> Array:
+        z = x.astype(np.complex128)
+        z[i] += COMPLEX_STEP * 1j
+        row: Array = self._at(z, args).imag / COMPLEX_STEP
+        return row
+
+
+class HessianByUpdates(HessianFromGradients):
+    """The Hessian by a quasi-Newton formula, from the gradients at all points where it has been asked for.
+
+    `strategy` has the methods of `scipy.optimize.HessianUpdateStrategy`.
+    """
+
+    def __init__(self, gradient: Callable[..., Any], strategy: Any) -> None:
+        super().__init__(gradient)
+        self._strategy = strategy
+        self._last: tuple[Array, Array] | None = None
+
+    def __call__(self, x: Array, *args: Any) -> Any:
+        """The matrix, of shape (n, n)."""
+        g = self._at(x, args)
+        if self._last is None:
+            self._strategy.initialize(x.size, "hess")
+        else:
+            self._strategy.update(x - self._last[0], g - self._last[1])
+        self._last = x.copy(), g
+        return self._strategy.get_matrix()
+
+
+def is_strategy(hess: Any) -> bool:
+    """Whether it has the methods of `scipy.optimize.HessianUpdateStrategy`."""
+    return all(callable(getattr(hess, name, None)) for name in ("initialize", "update", "get_matrix"))
 
 
 def _real(value: Any) -> float:

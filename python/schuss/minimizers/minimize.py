@@ -15,8 +15,10 @@ from schuss.minimizers.differences import (
     Budget,
     FiniteDifferences,
     HessianByDifferences,
+    HessianByUpdates,
     OutOfBudgetError,
     check_step,
+    is_strategy,
 )
 from schuss.minimizers.result import EVALUATION_LIMIT, Array, MinimizeResult
 from schuss.minimizers.solvers import SOLVERS
@@ -30,7 +32,7 @@ def minimize(
     *,
     method: Method = "bfgs",
     jac: Any = None,
-    hess: Callable[..., Any] | None = None,
+    hess: Any = None,
     args: tuple[Any, ...] = (),
     callback: Callable[..., Any] | None = None,
     gtol: float = 1e-5,
@@ -54,8 +56,10 @@ def minimize(
             `GradientDescent`.
         jac: True if fun returns the gradient too; jac(x, *args), which returns the gradient; or None (default),
             "2-point", "3-point" or "cs" for finite differences. A fun that returns a pair is taken at its word.
-        hess: hess(x, *args) returns the Hessian, an array of shape (n, n), for "newton". By default it comes from
-            differences of the gradient.
+        hess: For "newton": hess(x, *args), which returns the Hessian, a symmetric array of shape (n, n), of which the
+            upper half is read; "2-point" (default), "3-point" or "cs" for differences of the gradient; or a
+            quasi-Newton formula such as `scipy.optimize.SR1()`. "cs" wants a `jac`, which is called with complex
+            numbers.
         args: Passed on to fun, jac and hess.
         callback: callback(x) or callback(intermediate_result), the latter by that name, after each iteration. It ends
             the minimisation by raising StopIteration.
@@ -149,23 +153,29 @@ class Objective:
             raise TypeError(f"fun is {type(fun).__name__}, expected a function")
         if not (jac is None or callable(jac) or isinstance(jac, (bool, np.bool_)) or _is_scheme(jac)):
             raise TypeError(f"jac is {jac!r}, expected a function, True or one of {', '.join(map(repr, SCHEMES))}")
-        if hess is not None and not callable(hess):
-            raise TypeError(f"hess is {hess!r}, expected a function")
+        if not (hess is None or callable(hess) or _is_scheme(hess) or is_strategy(hess)):
+            raise TypeError(f"hess is {hess!r}, expected a function or one of {', '.join(map(repr, SCHEMES))}")
 
         self._jac, self._args = jac if callable(jac) else None, args if isinstance(args, tuple) else (args,)
         self._budget = Budget(math.inf if maxfun is None else maxfun)
         gives_both = self.compiled is not None or (isinstance(jac, (bool, np.bool_)) and bool(jac))
         by_differences = self._jac is None and not gives_both
-        hessian_by_differences = method == "newton" and hess is None
-        self.counts = by_differences or (hessian_by_differences and self._jac is None)
+        hessian_from_gradients = method == "newton" and not callable(hess)
+        if hessian_from_gradients and hess == "cs" and by_differences:
+            raise ValueError("hess is 'cs', which wants a gradient of complex numbers, but there is no jac")
+        self.counts = by_differences or (hessian_from_gradients and self._jac is None)
         self._differences: FiniteDifferences | None = None
-        self._hessian: HessianByDifferences | None = None
+        self._hessian: HessianByDifferences | HessianByUpdates | None = None
         self._fun, self._hess = self._budget.counted(fun) if self.counts else fun, hess
         if by_differences:
             scheme = jac if isinstance(jac, str) else "2-point"
             self._fun = self._differences = FiniteDifferences(fun, scheme, self._budget, eps, finite_diff_rel_step)
-        if hessian_by_differences:
-            self._hess = self._hessian = HessianByDifferences(self._jac or (lambda x, *args: self._fun(x, *args)[1]))
+        if hessian_from_gradients:
+            gradient = self._jac or (lambda x, *args: self._fun(x, *args)[1])
+            if is_strategy(hess):
+                self._hess = self._hessian = HessianByUpdates(gradient, hess)
+            else:
+                self._hess = self._hessian = HessianByDifferences(gradient, hess or "2-point")
 
     def run(self, solver: Minimizer, after: Callable[[Minimizer], Callable[[Array, float], bool]] | None) -> None:
         """Minimise."""
