@@ -109,6 +109,27 @@ def test_a_resumed_solver_finds_the_same_iterates(method, steps, how):
         assert resumed.result()[name] == solver.result()[name]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_bfgs_resumes_with_updates_that_wait(dtype):
+    x0 = np.tile(X0, 200).astype(dtype)
+    solver = schuss.BFGS(x0, maxiter=15)
+    waiting = []
+    while not solver.done:
+        resumed = schuss.BFGS(np.zeros_like(x0), maxiter=15)
+        resumed.load_state_dict(solver.state_dict())
+        waiting.append(solver.state_dict()["state"].get("waiting", 0))
+        x = solver.ask()
+        solver.tell(*rosenbrock(x))
+    assert set(waiting) == {0, 1, 2, 3}
+    drive(resumed)
+    np.testing.assert_array_equal(resumed.result().x, solver.result().x)
+    np.testing.assert_array_equal(resumed.result().hess_inv, solver.result().hess_inv)
+    state = solver.state_dict()
+    state["state"]["waiting"] = 4
+    with pytest.raises(ValueError, match="state has 4 updates that wait, expected at most 3"):
+        resumed.load_state_dict(state)
+
+
 def test_state_is_plain_arrays_and_numbers():
     solver = schuss.LBFGS(X0, memory=3)
     drive(solver, 12)

@@ -36,13 +36,13 @@ class Bfgs {
     return true;
   }
 
-  // With q = Hg after the step and Hy = q + p, as p = −Hg before it, one pass over H is enough:
+  // With q = Hg after the step and Hy = q + p, as p = −Hg before it, one product with H is enough:
   // w = s − τHy, u = ρw − ½ρ²(wᵀy)s, H ← τH + usᵀ + suᵀ.
   bool learn(const Step<T>& step, Vector<T>& p) {
     const Vector<T>& g = step.after.g;
     const int threads = options_.threads;
-    if (known_) h_.multiply(g, q_, threads);  // the last one to need the previous s and u
-    Vector<T>&s = h_.update.s, &u = h_.update.u;
+    if (known_) h_.multiply(g, q_, threads);
+    auto& [u, s] = h_.next();
     const auto difference = [&](Index at, auto& lanes) {
       const Block<T> si = step.after.x(at) - step.before.x(at), yi = g(at) - step.before.g(at);
       s.set(at, si);
@@ -73,7 +73,7 @@ class Bfgs {
       add_product(lanes.sum[0], ui, g(at));
     };
     const double ug = scale * pass<1, 0, T>(g.padded(), 5, threads, new_u).sum[0];
-    h_.update.pending = true;
+    h_.add_next();
 
     const auto turn = [&](Index at, auto&) { p.set(at, -(tau * q_(at) + ((scale * sg) * u(at) + ug * s(at)))); };
     pass<0, 0, T>(g.padded(), 4, threads, turn);
@@ -95,12 +95,7 @@ class Bfgs {
   void visit(Visitor& visitor) {
     visitor.flag("known", known_);
     if (!known_) return;
-    h_.allocate();
-    visitor.flag("pending", h_.update.pending);
-    visitor.number("scale", h_.scale);
-    visitor.array("h", h_.values().data(), h_.values().size());
-    visitor.vector("u", h_.update.u);
-    visitor.vector("s", h_.update.s);
+    h_.visit(visitor);
   }
 
  private:
