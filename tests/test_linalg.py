@@ -104,6 +104,16 @@ def test_cg_solves_at_any_scale(dtype, scale):
     np.testing.assert_allclose(found.x / np.dtype(dtype).type(scale), expected.x, rtol=1e-5)
 
 
+def test_cg_keeps_in_range_wherever_it_begins():
+    far = linalg.cg(np.eye(2, dtype="f"), np.array([1e-30, 2e-30], "f"), np.full(2, 1e10, "f"), maxiter=0)
+    np.testing.assert_array_equal(far.x, np.full(2, 1e10, "f"))
+    assert far.residual == pytest.approx(2**0.5 * 1e10, rel=1e-6)
+    assert not far.success
+    steep = linalg.cg(np.diag(np.array([1e30, 2e30], "f")), np.ones(2, "f"), np.ones(2, "f"), rtol=1e-4)
+    assert steep.iterations > 0
+    assert steep.residual < 1e25  # of 2e30; what remains is the rounding of x, times A
+
+
 def test_cg_does_not_call_an_overflow_a_success():
     found = linalg.cg(np.diag([1e300, 1e300]), np.ones(2), np.full(2, 1e300))
     assert not found.success
@@ -131,7 +141,7 @@ ERRORS = [
     (
         lambda: linalg.bfgs_update(np.eye(2), np.ones(2), -np.ones(2)),
         ValueError,
-        "sᵀy is -2.0, expected a positive number",
+        "sᵀy is -2.0, expected a positive number, and an update within range",
     ),
     (lambda: linalg.bfgs_update(ROWS, ROWS[0], np.ones(2)), ValueError, "s overlaps H in memory"),
     (lambda: linalg.bfgs_update(np.eye(2, dtype=int), np.ones(2), np.ones(2)), TypeError, "H has dtype int64"),
@@ -166,10 +176,21 @@ def test_errors_name_the_argument(call, exception, message):
     assert str(error.value).startswith(message)
 
 
-def test_a_refused_update_changes_nothing():
+@pytest.mark.parametrize(
+    ("s", "y"),
+    [
+        ([1.0, 0.0], [-1.0, 5.0]),
+        ([1.0, 0.0], [np.inf, 1.0]),
+        ([1.0, 0.0], [np.nan, 1.0]),
+        ([1e308, 0.0], [1e308, 1.0]),
+        ([1e-300, 0.0], [1e-300, 1.0]),
+        ([1e200, 0.0], [1e-200, 1e-300]),
+    ],
+)
+def test_a_refused_update_changes_nothing(s, y):
     h = np.eye(2)
     with pytest.raises(ValueError, match="expected a positive number"):
-        linalg.bfgs_update(h, np.array([1.0, 0.0]), np.array([-1.0, 5.0]))
+        linalg.bfgs_update(h, np.array(s), np.array(y))
     np.testing.assert_array_equal(h, np.eye(2))
     assert schuss.linalg is linalg
     assert list(_core.methods()) == ["gd", "cg", "bfgs", "lbfgs", "newton"]

@@ -184,12 +184,16 @@ def test_bounds_that_bound_nothing_are_taken_silently():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, bounds=bounds).success
+    with pytest.warns(RuntimeWarning):
+        schuss.scipy.bfgs(rosenbrock, X0, jac=True, bounds=[(None, 1.0), (2.0,)])
 
 
 def test_an_explicit_gtol_counts_and_numbers_may_be_infinite():
     options = {"gtol": 1e-9, "maxiter": np.inf, "maxfun": np.inf}
     found = optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, tol=1.0, options=options)
     assert np.abs(found.jac).max() <= 1e-9
+    short = optimize.minimize(rosenbrock, X0, jac=True, method=schuss.scipy.bfgs, options={"maxiter": np.float32(4.5)})
+    assert short.nit == 4
 
 
 def test_a_callback_that_stops_where_it_has_converged_has_stopped_it():

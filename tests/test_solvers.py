@@ -146,7 +146,12 @@ STATE_ERRORS = [
     (lambda s: {**s, "state": {**s["state"], "quiet": -1}}, ValueError, "state['quiet'] is -1, expected at least 0"),
     (lambda s: {**s, "state": {**s["state"], "begun": 2}}, TypeError, "state['begun'] is 2, expected True or False"),
     (lambda s: {**s, "state": {k: v for k, v in s["state"].items() if k != "p"}}, ValueError, "state lacks 'p'"),
-    (lambda s: {**s, "state": {**s["state"], "x": np.ones(3)}}, ValueError, "state['x'] has 3 numbers of float64"),
+    (lambda s: {**s, "state": {**s["state"], "x": np.ones(3)}}, ValueError, "state['x'] has 3 numbers, expected 2"),
+    (
+        lambda s: {**s, "state": {**s["state"], "x": np.ones(2, "f")}},
+        TypeError,
+        "state['x'] has dtype float32, expected",
+    ),
     (lambda s: {**s, "state": {**s["state"], "x": [1, 2]}}, TypeError, "state['x'] is list"),
 ]
 
@@ -172,6 +177,107 @@ def test_a_warm_start_saves_evaluations(method):
     warm = schuss.minimize(problem.fun, near, jac=True, method=method, warm_start=cold)
     assert warm.success
     assert warm.nfev < again.nfev
+
+
+def forgetful(n, dtype):
+    """BFGS on a quadratic, at a point where it knows something and has been brought to forget it; and the objective."""
+    rng = np.random.default_rng(n)
+    a = rng.uniform(1, 100, n).astype(dtype)
+    solver = schuss.BFGS(rng.standard_normal(n).astype(dtype), gtol=0.0)
+
+    def tell(f=None):
+        x = solver.ask()
+        solver.tell(float(a @ x**2) / 2 if f is None else f, a * x)
+
+    while solver.nit < 3:
+        tell()
+    assert solver.state_dict()["state"]["known"]
+    while solver.state_dict()["state"]["known"]:
+        tell(np.inf)  # no step leads down
+    return solver, a, tell
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [2, 300, 1100])
+def test_bfgs_begins_anew_where_updates_wait(n, dtype):
+    solver, a, tell = forgetful(n, dtype)
+    resumed = pickle.loads(pickle.dumps(solver))
+    np.testing.assert_array_equal(resumed.result().hess_inv, solver.result().hess_inv)
+    before, nit = solver.result().x, solver.nit
+    while solver.nit == nit:
+        tell()
+    s = solver.state_dict()["state"]["x"] - before
+    h = solver.result().hess_inv
+    np.testing.assert_allclose(h @ (a * s), s, atol=1e-4 * np.abs(s).max())
+
+
+@every_method
+def test_a_kink_ends_nothing_but_the_descent(method):
+    def fun(x):
+        return float(np.abs(x).sum()), np.sign(x)
+
+    def both(points, idx):
+        return np.abs(points).sum(1), np.sign(points)
+
+    starts = np.random.default_rng(0).standard_normal((40, 3))
+    for x0 in starts:
+        found = schuss.minimize(fun, x0, jac=True, method=method, hess=lambda x: np.zeros((3, 3)))
+        assert found.fun <= np.abs(x0).sum()
+    if method != "newton":
+        assert (schuss.minimize_batch(both, starts, method=method).fun <= np.abs(starts).sum(1)).all()
+
+
+def test_bfgs_in_float32_where_its_matrix_is_beyond_float32():
+    def fun(x):
+        f, g = rosenbrock(x.astype(float) * 1e-15)
+        return f * 1e-10, g * 1e-25
+
+    found = schuss.minimize(fun, (X0 * 1e15).astype("f"), jac=True, gtol=1e-28)
+    np.testing.assert_allclose(found.x * 1e-15, 1, atol=1e-2)
+
+
+def test_curvature_out_of_range_teaches_nothing():
+    a = np.array([1.0, 3.0])
+    for method in ("bfgs", "lbfgs", "cg"):
+        found = schuss.minimize(
+            lambda x: (1e-280 * (a @ x**2), 2e-280 * a * x), [3.0, 1.0], jac=True, method=method, gtol=0
+        )
+        assert np.isfinite(found.x).all()
+
+
+def test_a_solver_that_runs_is_left_alone():
+    solver = schuss.LBFGS([1.0, 2.0])
+
+    def fun(x):
+        solver.tell(float(x @ x), 2 * x)
+        return float(x @ x), 2 * x
+
+    with pytest.raises(RuntimeError, match="the solver is running"):
+        solver.run(fun)
+    solver.run(lambda x: (float(x @ x), 2 * x))  # and goes on afterwards
+    assert solver.result().success
+
+    looks = []
+    bfgs = schuss.BFGS(X0)
+
+    @SIGNATURES[np.dtype("float64")]
+    def compiled(n, x, f, g, user):
+        for look in (bfgs.result, bfgs.state_dict, bfgs.ask, lambda: bfgs.tell(1.0, X0)):
+            try:
+                look()
+            except RuntimeError as error:
+                looks.append(str(error))
+        f[0], (g[0], g[1]) = rosenbrock(np.array([x[0], x[1]]))
+        return 1
+
+    nits = []
+    from schuss.minimizers.compiled import compiled as as_compiled
+
+    bfgs.run_compiled(as_compiled(compiled), lambda x, f: nits.append(bfgs.result().nit))
+    assert bfgs.result().success
+    assert len(looks) == 4 * bfgs.result().nfev
+    assert all(look.startswith("the solver is running") for look in looks)
+    assert nits == list(range(1, bfgs.nit + 1))
 
 
 def test_bfgs_starts_from_the_pairs_of_lbfgs():
@@ -214,6 +320,12 @@ def test_the_inverse_hessian_of_a_result_is_what_was_learned_last():
     np.testing.assert_allclose(found.hess_inv @ hessian(found.x), np.eye(2), atol=0.5)
 
 
+def test_nothing_to_minimise_starts_warmly():
+    nothing = schuss.minimize(lambda x: (0.0, x), [], jac=True, method="lbfgs")
+    assert nothing.hess_inv.todense().shape == (0, 0)
+    assert schuss.minimize(lambda x: (0.0, x), [], jac=True, warm_start=nothing).success
+
+
 def test_newtons_own_hessian_is_used_by_run():
     solver = schuss.Newton(X0, hessian)
     solver.run(rosenbrock)
@@ -244,6 +356,8 @@ def test_the_inverse_hessian_to_begin_with():
         (np.eye(3), "hess_inv0 has shape (3, 3), expected (2, 2)"),
         (-np.eye(2), "hess_inv0 is not positive definite"),
         (np.array([[1.0, 2.0], [0.0, 1.0]]), "hess_inv0 is not symmetric"),
+        (np.array([[1.0, 0.9], [0.0, 1.0]]) * 1e-9, "hess_inv0 is not symmetric"),
+        ([[1.0, 2.0], [3.0]], "hess_inv0 is [[1.0, 2.0], [3.0]], expected an array of numbers"),
     ]:
         with pytest.raises(ValueError) as error:  # noqa: PT011
             schuss.BFGS(X0, hess_inv0=wrong)
@@ -368,7 +482,7 @@ def test_compiled_objectives(dtype, method):
 
 def test_a_callback_of_a_compiled_objective():
     points = []
-    found = schuss.minimize(compiled_rosenbrock(), X0, callback=points.append)
+    found = schuss.minimize(compiled_rosenbrock(), X0, jac=False, callback=points.append)
     assert len(points) == found.nit
     np.testing.assert_array_equal(points[-1], found.x)
 
@@ -655,8 +769,10 @@ ERRORS = [
     ({"jac": np.ones(2)}, TypeError, "jac is array([1., 1.]), expected a function"),
     ({"eps": 0}, ValueError, "eps is 0, expected positive numbers"),
     ({"eps": [1e-8] * 3}, ValueError, "eps has shape (3,), expected one number or (2,)"),
-    ({"finite_diff_rel_step": "x"}, TypeError, "finite_diff_rel_step is 'x', expected positive numbers"),
+    ({"finite_diff_rel_step": "x"}, TypeError, "finite_diff_rel_step has dtype <U1, expected real numbers"),
     ({"fun": lambda x: x, "jac": None}, ValueError, "fun returned an array of shape (2,), expected a number"),
+    ({"x0": [[1.0], [1.0, 2.0]]}, ValueError, "x0 is [[1.0], [1.0, 2.0]], expected an array of numbers"),
+    ({"fun": lambda x: [1.0, [2.0, 3.0]], "jac": None}, TypeError, "fun returned [1.0, [2.0, 3.0]], expected a number"),
     ({"fun": lambda x: None, "jac": None}, TypeError, "fun returned None, expected a number"),
     ({"fun": lambda x: (1.0, None)}, TypeError, "the gradient is NoneType of dtype object, expected real numbers"),
     ({"fun": lambda x: (1.0, x * 1j)}, TypeError, "the gradient is ndarray of dtype complex128, expected real"),

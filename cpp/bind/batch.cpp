@@ -54,7 +54,7 @@ class Answers {
 void batch_compiled(const std::string& method, const py::handle& x0, const py::dict& options, std::uintptr_t address,
                     std::uintptr_t user, const py::dict& arrays) {
   constexpr Index kProblems = 8;  // in a task
-  const View starts = view(x0, Access::read, Name("X0"), 2);
+  const View starts = view_of(x0, "X0", Access::read, 2);
   const Index count = starts.array.shape(0), n = starts.array.shape(1);
   Options own = options_of(options);
   const int helpers = std::exchange(own.threads, 1) - 1;
@@ -90,7 +90,7 @@ void batch_compiled(const std::string& method, const py::handle& x0, const py::d
 // In lock-step: fun(X, idx) evaluates all problems that still run.
 void batch_lock_step(const std::string& method, const py::handle& x0, const py::dict& options, const py::object& fun,
                      const py::dict& arrays) {
-  const View starts = view(x0, Access::read, Name("X0"), 2);
+  const View starts = view_of(x0, "X0", Access::read, 2);
   const Index count = starts.array.shape(0), n = starts.array.shape(1);
   Options own = options_of(options);
   own.threads = 1;

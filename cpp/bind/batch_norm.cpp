@@ -78,7 +78,7 @@ template <class Call>
 void carry_out(const Call& call, const Arrays& arrays, double eps, bool training, int num_threads) {
   // The caller and `arrays` own references to every array, so their memory outlives the call.
   py::gil_scoped_release released;
-  call(arrays.layout, batch_norm::Options{eps, training, num_threads > 0 ? num_threads : threads.count()});
+  call(arrays.layout, batch_norm::Options{eps, training, thread_count(num_threads)});
 }
 
 template <class Call>
@@ -189,8 +189,7 @@ void move_arrays_in_passes(const py::object& x, const py::object& dy, const py::
   const auto call = [&]<class Word>() {
     const py::gil_scoped_release released;
     move_in_passes(static_cast<const Word*>(arrays.data().data()), static_cast<const Word*>(dy_),
-                   static_cast<Word*>(out_), arrays.data().size(), first_pass,
-                   num_threads > 0 ? num_threads : threads.count());
+                   static_cast<Word*>(out_), arrays.data().size(), first_pass, thread_count(num_threads));
   };
   arrays.data().format() == Format::f32 ? call.template operator()<std::uint32_t>()
                                         : call.template operator()<std::uint64_t>();

@@ -8,30 +8,17 @@ namespace schuss::bind {
 
 namespace {
 
-void require_shape(const View& array, const char* name, Index n, const View& like) {
-  const bool square = array.array.ndim() == 2;
-  if (array.format() != like.format())
-    throw py::type_error(std::string(name) + " has dtype " + std::string(py::str(array.array.dtype())) +
-                         ", expected that of the others, " + std::string(py::str(like.array.dtype())));
-  for (Index k = 0; k < array.array.ndim(); ++k)
-    if (array.array.shape(k) != n)
-      throw py::value_error(std::string(name) + " has shape " + std::string(py::str(array.array.attr("shape"))) +
-                            ", expected (" + std::to_string(n) + (square ? ", " + std::to_string(n) + ")" : ",)"));
-}
-
 template <class Values>
 void require_finite(const Values& values, const char* name) {
   if (!values.allFinite()) throw py::value_error(std::string(name) + " has elements that are not finite");
 }
 
-int thread_count(int wanted) { return wanted > 0 ? wanted : threads.count(); }
-
 void bfgs_update(const py::handle& h, const py::handle& s, const py::handle& y, int num_threads) {
-  const View matrix = view(h, Access::write, Name("H"), 2);
-  const View step = view(s, Access::read, Name("s"), 1), change = view(y, Access::read, Name("y"), 1);
+  const View matrix = view_of(h, "H", Access::write, 2);
+  const View step = view_of(s, "s", Access::read, 1), change = view_of(y, "y", Access::read, 1);
   const Index n = step.size();
-  require_shape(matrix, "H", n, step);
-  require_shape(change, "y", n, step);
+  require_shape(matrix, {n, n}, step);
+  require_shape(change, {n}, step);
   require_disjoint({matrix, step, change});
   with_format(matrix.format(), [&]<class T>(T) {
     const T *const from_s = static_cast<const T*>(step.data()), *const from_y = static_cast<const T*>(change.data());
@@ -40,16 +27,17 @@ void bfgs_update(const py::handle& h, const py::handle& s, const py::handle& y, 
       if (minimize::bfgs_update(static_cast<T*>(matrix.data()), from_s, from_y, n, thread_count(num_threads))) return;
     }
     const double sy = minimize::row_product(from_s, from_y, n);
-    throw py::value_error("sᵀy is " + std::string(py::str(py::float_(sy))) + ", expected a positive number");
+    throw py::value_error("sᵀy is " + std::string(py::str(py::float_(sy))) +
+                          ", expected a positive number, and an update within range");
   });
 }
 
 // The direction and the shift.
 py::object newton_direction(const py::handle& h, const py::handle& g, double alpha, const std::string& curvature,
                             double floor) {
-  const View matrix = view(h, Access::read, Name("H"), 2), gradient = view(g, Access::read, Name("g"), 1);
+  const View matrix = view_of(h, "H", Access::read, 2), gradient = view_of(g, "g", Access::read, 1);
   const Index n = gradient.size();
-  require_shape(matrix, "H", n, gradient);
+  require_shape(matrix, {n, n}, gradient);
   return with_format(gradient.format(), [&]<class T>(T) -> py::object {
     py::array_t<T> direction(n);
     const Eigen::Map<const minimize::Matrix<T>> hessian(static_cast<const T*>(matrix.data()), n, n);
@@ -72,7 +60,7 @@ py::object newton_direction(const py::handle& h, const py::handle& g, double alp
 // x, the number of iterations, the norm of the residual, and whether it is as small as was asked for.
 py::object cg(const py::object& a, const py::handle& b, const py::object& x0, double rtol, Index maxiter,
               int num_threads) {
-  const View right = view(b, Access::read, Name("b"), 1);
+  const View right = view_of(b, "b", Access::read, 1);
   const Index n = right.size();
   const int wanted = thread_count(num_threads);
   return with_format(right.format(), [&]<class T>(T) -> py::object {
@@ -81,8 +69,8 @@ py::object cg(const py::object& a, const py::handle& b, const py::object& x0, do
     py::array_t<T> x(n);
     std::fill_n(x.mutable_data(), n, T(0));
     if (!x0.is_none()) {
-      const View start = view(x0, Access::read, Name("x0"), 1);
-      require_shape(start, "x0", n, right);
+      const View start = view_of(x0, "x0", Access::read, 1);
+      require_shape(start, {n}, right);
       require_finite(Eigen::Map<const minimize::Column<T>>(static_cast<const T*>(start.data()), n), "x0");
       std::memcpy(x.mutable_data(), start.data(), n * sizeof(T));
     }
@@ -94,8 +82,8 @@ py::object cg(const py::object& a, const py::handle& b, const py::object& x0, do
         std::memcpy(q, numbers_of<T>(product, {n}, "A(p)").data(), n * sizeof(T));
       });
     } else {
-      const View matrix = view(a, Access::read, Name("A"), 2);
-      require_shape(matrix, "A", n, right);
+      const View matrix = view_of(a, "A", Access::read, 2);
+      require_shape(matrix, {n, n}, right);
       const T* const rows = static_cast<const T*>(matrix.data());
       const py::gil_scoped_release released;
       system.solve(from, x.mutable_data(), n, rtol, maxiter, wanted,

@@ -84,10 +84,12 @@ class Loader final : public minimize::Visitor {
     const py::str argument(label(name)), index("");
     const py::object object = find(name);
     const View found = view(object, Access::read, {argument, index});
-    if (found.format() != (sizeof(T) == 4 ? Format::f32 : Format::f64) || found.size() != size)
-      throw py::value_error(label(name) + " has " + std::to_string(found.size()) + " numbers of " +
-                            std::string(py::str(found.array.dtype())) + ", expected " + std::to_string(size) + " of " +
-                            (sizeof(T) == 4 ? "float32" : "float64"));
+    if (found.format() != (sizeof(T) == 4 ? Format::f32 : Format::f64))
+      throw py::type_error(label(name) + " has dtype " + std::string(py::str(found.array.dtype())) + ", expected " +
+                           (sizeof(T) == 4 ? "float32" : "float64"));
+    if (found.size() != size)
+      throw py::value_error(label(name) + " has " + std::to_string(found.size()) + " numbers, expected " +
+                            std::to_string(size));
     std::memcpy(values, found.data(), size * sizeof(T));
   }
 
@@ -100,7 +102,7 @@ class Loader final : public minimize::Visitor {
 class Handle {
  public:
   Handle(const std::string& method, const py::handle& x0, const py::dict& options) {
-    const View start = view(x0, Access::read, Name("x0"), 1);
+    const View start = view_of(x0, "x0", Access::read, 1);
     format_ = start.format();
     with_format(format_, [&]<class T>(T) {
       solver_ =
@@ -110,22 +112,22 @@ class Handle {
   }
 
   py::object ask() const {
-    return with_format(format_, [&]<class T>(T) -> py::object { return array<T>(solver_->asked(), solver_->size()); });
+    return with_format(format_, [&]<class T>(T) -> py::object { return array<T>(solver().asked(), solver().size()); });
   }
 
   void tell(const py::handle& f, const py::handle& g) {
-    require_wanted(Wants::gradient, "fun and its gradient");
     const double value = number_of(f);
     with_format(format_, [&]<class T>(T) {
       const auto gradient = numbers_of<T>(g, {solver_->size()}, "the gradient");
+      require_wanted(Wants::gradient, "fun and its gradient");
       solver_->tell(value, gradient.data());
     });
   }
 
   void tell_hessian(const py::handle& h) {
-    require_wanted(Wants::hessian, "the Hessian");
     with_format(format_, [&]<class T>(T) {
       const auto hessian = numbers_of<T>(h, {solver_->size(), solver_->size()}, "the Hessian");
+      require_wanted(Wants::hessian, "the Hessian");
       solver_->tell_hessian(hessian.data());
     });
   }
@@ -134,11 +136,14 @@ class Handle {
   // iteration and says whether to stop.
   void drive(const py::object& fun, const py::object& jac, const py::object& hess, const py::tuple& args,
              const py::object& after) {
+    const Driving driving(*this);
     with_format(format_, [&]<class T>(T) { drive_as<T>(fun, jac, hess, args, after); });
   }
 
   // The same with a compiled objective: the GIL is taken for `after` only.
   void run_compiled(std::uintptr_t address, std::uintptr_t user, const py::object& after) {
+    const Driving driving(*this);
+    const Set away(away_, true);
     const py::gil_scoped_release released;
     Signals signals;
     with_format(format_, [&]<class T>(T) {
@@ -151,43 +156,69 @@ class Handle {
     });
   }
 
-  py::tuple best() const { return show(solver_->best()); }
-  py::tuple iterate() const { return show(solver_->iterate()); }
+  py::tuple best() const { return show(solver().best()); }
+  py::tuple iterate() const { return show(solver().iterate()); }
 
   py::object inverse_hessian() {
     return with_format(format_, [&]<class T>(T) -> py::object {
       const Index n = solver_->size();
       py::array_t<T> full({n, n});
-      if (!solver_->inverse_hessian(full.mutable_data())) return py::none();
+      if (!solver().inverse_hessian(full.mutable_data())) return py::none();
       return full;
     });
   }
 
   void set_inverse_hessian(const py::handle& h) {
-    const View full = view(h, Access::read, Name("hess_inv0"), 2);
+    const View full = view_of(h, "hess_inv0", Access::read, 2);
     const Index n = solver_->size();
     if (full.format() != format_ || full.size() != n * n || (n > 0 && full.array.shape(0) != n))
       throw py::value_error("hess_inv0 has shape " + std::string(py::str(full.array.attr("shape"))) + " and dtype " +
                             std::string(py::str(full.array.dtype())) + ", expected (n, n) and the dtype of x0");
+    require_idle();
     solver_->set_inverse_hessian(full.data());
   }
 
   py::dict state() {
     Saver saver;
-    solver_->visit(saver);
+    solver().visit(saver);
     return saver.state;
   }
   void load(const py::dict& state) {
+    require_idle();
     Loader loader(state);
     solver_->visit(loader);
     solver_->restart();
   }
 
-  Solver& solver() { return *solver_; }
-  const Solver& solver() const { return *solver_; }
+  // For whoever holds the GIL; throws while the solver goes on without.
+  Solver& solver() const {
+    if (away_) throw std::runtime_error("the solver is running in another thread");
+    return *solver_;
+  }
 
  private:
+  // Sets a flag for as long as it lives.
+  class Set {
+   public:
+    Set(bool& flag, bool value) : flag_(flag), before_(std::exchange(flag, value)) {}
+    ~Set() { flag_ = before_; }
+    Set(const Set&) = delete;
+
+   private:
+    bool &flag_, before_;
+  };
+
+  // Nobody else may go on with a solver that is driven.
+  struct Driving {
+    explicit Driving(Handle& handle) : driven((handle.require_idle(), handle.driven_), true) {}
+    Set driven;
+  };
+  void require_idle() const {
+    if (driven_) throw std::runtime_error("the solver is running: it cannot be told, run or loaded now");
+  }
+
   void require_wanted(Wants wanted, const std::string& what) const {
+    require_idle();
     if (solver_->wants() != wanted)
       throw py::value_error(solver_->wants() == Wants::nothing ? "the solver is done: it has not asked for anything"
                                                                : "the solver has not asked for " + what);
@@ -242,6 +273,7 @@ class Handle {
   void look(const py::object& after) {
     if (after.ptr() == Py_None) return;
     const py::gil_scoped_acquire acquired;
+    const Set here(away_, false);
     const Solver::Point now = solver_->iterate();
     if (py::cast<bool>(after(array<T>(now.x, solver_->size()), now.f))) solver_->stop(Status::stopped);
   }
@@ -266,6 +298,8 @@ class Handle {
 
   Format format_;
   std::unique_ptr<Solver> solver_;
+  bool driven_ = false;  // drive or run_compiled has begun and not ended
+  bool away_ = false;    // and goes on without the GIL
 };
 
 // ---- a line search by itself ----
@@ -325,10 +359,9 @@ void rewrite(py::array_t<double, py::array::c_style>& array, int num_threads) {
   double* const values = array.mutable_data();
   const Index size = array.size();
   const py::gil_scoped_release released;
-  minimize::for_chunks(size, 2 * sizeof(double), num_threads > 0 ? num_threads : threads.count(),
-                       [=](Index begin, Index end, Index) {
-                         for (Index i = begin; i < end; ++i) values[i] = -values[i];
-                       });
+  minimize::for_chunks(size, 2 * sizeof(double), thread_count(num_threads), [=](Index begin, Index end, Index) {
+    for (Index i = begin; i < end; ++i) values[i] = -values[i];
+  });
 }
 
 }  // namespace
@@ -358,7 +391,7 @@ minimize::Options options_of(const py::dict& values) {
   read_choice(o.curvature_of, values, "curvature", std::array{"regularized", "saddle_free"});
   int wanted = 0;
   read("num_threads", wanted);
-  o.threads = wanted > 0 ? wanted : threads.count();
+  o.threads = thread_count(wanted);
   return o;
 }
 

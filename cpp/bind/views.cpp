@@ -1,5 +1,7 @@
 #include "bind/views.hpp"
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -87,12 +89,20 @@ void require_channels(const View& array, Format format, const View& data, py::ss
                                 " channels on axis " + std::to_string(axis));
 }
 
-View view(const py::handle& object, Access access, const Name& name, py::ssize_t dimensions) {
-  View found = view(object, access, name);
+View view_of(const py::handle& object, const char* name, Access access, Index dimensions) {
+  View found = view(object, access, Name(name));
   if (found.array.ndim() != dimensions)
-    throw py::value_error(name.str() + " has shape " + std::string(py::str(found.array.attr("shape"))) + ", expected " +
-                          std::to_string(dimensions) + " dimension" + (dimensions == 1 ? "" : "s"));
+    value_error(found.name, " has shape " + shape_of(found.array) + ", expected " + std::to_string(dimensions) +
+                                " dimension" + (dimensions == 1 ? "" : "s"));
   return found;
+}
+
+void require_shape(const View& array, const std::vector<Index>& shape, const View& like) {
+  if (array.format() != like.format())
+    type_error(array.name,
+               " has dtype " + dtype_of(array.array) + ", expected that of the others, " + dtype_of(like.array));
+  if (!std::equal(shape.begin(), shape.end(), array.array.shape(), array.array.shape() + array.array.ndim()))
+    value_error(array.name, " has shape " + shape_of(array.array) + ", expected " + text(py::tuple(py::cast(shape))));
 }
 
 void require_like(const View& array, const View& like) {

@@ -49,8 +49,14 @@ struct View {
 // writable if it is to be written.
 View view(const py::handle& object, Access access, const Name& name);
 
-// Likewise, and unless it has so many dimensions.
-View view(const py::handle& object, Access access, const Name& name, py::ssize_t dimensions);
+// Likewise, and throws unless it has so many dimensions.
+View view_of(const py::handle& object, const char* name, Access access, Index dimensions);
+
+// The number of threads that a call is to use at most; 0 stands for the default.
+inline int thread_count(int wanted) { return wanted > 0 ? wanted : threads.count(); }
+
+// Throws unless the array has that shape, and the number format of `like`.
+void require_shape(const View& array, const std::vector<Index>& shape, const View& like);
 
 // Throws unless the array has the shape and the number format of `like`.
 void require_like(const View& array, const View& like);

@@ -49,7 +49,7 @@ def bfgs_update(H: Array, s: Array, y: Array, *, num_threads: int | None = None)
     Raises:
         TypeError: An array has another dtype.
         ValueError: An array has another shape, H is read-only, not contiguous or overlaps s or y, or sᵀy is not
-            positive. H is as it was then.
+            positive, or the update is not finite. H is as it was then.
 
     Example:
         >>> import numpy as np, schuss

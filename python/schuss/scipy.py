@@ -13,6 +13,7 @@ Example:
 """
 
 import contextlib
+import itertools
 import math
 import traceback
 import warnings
@@ -118,7 +119,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     tol = options.pop("tol", None)
     options.setdefault("gtol", tol if tol is not None else 1e-5)
     for name in ("maxiter", "maxfun"):
-        if isinstance(options.get(name), float) and math.isfinite(options[name]):
+        if isinstance(options.get(name), (float, np.floating)) and math.isfinite(options[name]):
             options[name] = int(options[name])
     if isinstance(options.get("maxiter"), (int, np.integer)):
         options["maxiter"] = max(0, options["maxiter"])
@@ -155,11 +156,11 @@ def _in_scipys_words() -> Iterator[None]:
 
 def _refuse(name: str, bounds: Any, **given: Any) -> None:
     if bounds is not None:
-        pairs = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
-        ends = np.array(pairs, float)  # None becomes NaN
-        given["bounds"] = bounds if np.isfinite(ends).any() else None
+        ends = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else itertools.chain.from_iterable(bounds)
+        bounded = any(np.isfinite(np.array(end, float)).any() for end in ends)  # None becomes NaN
+        given["bounds"] = bounds if bounded else None
     for argument, value in given.items():
-        if value is not None and (callable(value) or np.size(value) > 0):
+        if value is not None and (not hasattr(value, "__len__") or len(value) > 0):
             warnings.warn(f"Method {name} {UNUSED[argument]}.", RuntimeWarning, stacklevel=4)
 
 

@@ -6,10 +6,11 @@
 
 namespace schuss::minimize {
 
-// Whether a pair tells of positive curvature, as far as rounding lets one say.
+// Whether a pair tells of positive curvature, as far as rounding and the range of numbers let one say.
 template <class T>
 bool is_convex(double sy, double ss, double yy) {
-  return sy > std::numeric_limits<T>::epsilon() * std::sqrt(ss) * std::sqrt(yy);
+  const bool in_range = std::isfinite(1 / sy) && std::isfinite(sy / yy);
+  return in_range && sy > std::numeric_limits<T>::epsilon() * std::sqrt(ss) * std::sqrt(yy);
 }
 
 // H is the inverse Hessian as far as it is known: first the identity, scaled by sᵀy/yᵀy of the first step.
@@ -41,7 +42,7 @@ class Bfgs {
   bool learn(const Step<T>& step, Vector<T>& p) {
     const Vector<T>& g = step.after.g;
     const int threads = options_.threads;
-    if (known_) h_.multiply(g, q_, threads);
+    known_ ? h_.multiply(g, q_, threads) : h_.drop_updates();
     auto& [u, s] = h_.next();
     const auto difference = [&](Index at, auto& lanes) {
       const Block<T> si = step.after.x(at) - step.before.x(at), yi = g(at) - step.before.g(at);
@@ -93,15 +94,17 @@ class Bfgs {
   }
 
   void visit(Visitor& visitor) {
+    bool held = !h_.empty();
     visitor.flag("known", known_);
-    if (!known_) return;
-    h_.visit(visitor);
+    visitor.flag("held", held);
+    if (held) h_.visit(visitor);
   }
 
  private:
   // H = γI, q = Hg and p = −Hg of before, though the step was taken along −g.
   void start(double gamma, const Vector<T>& g, Vector<T>& p, const Vector<T>& before) {
-    h_.set_identity(gamma);
+    h_.set_identity(1);
+    h_.scale = gamma;
     known_ = true;
     const auto scaled = [&](Index at, auto&) {
       q_.set(at, gamma * g(at));

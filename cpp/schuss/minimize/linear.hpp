@@ -33,16 +33,22 @@ void multiply(const T* a, const T* v, T* q, Index n, int max_threads) {
 }
 
 // H ← H + usᵀ + suᵀ with w = s − Hy, ρ = 1/sᵀy, u = ρw − ½ρ²(wᵀy)s, so that Hy = s. False, and H as it was, unless
-// sᵀy is positive.
+// sᵀy is positive and the update finite.
 template <class T>
 bool bfgs_update(T* h, const T* s, const T* y, Index n, int max_threads) {
   const double sy = row_product(s, y, n), rho = 1 / sy;
-  if (!(sy > 0) || !std::isfinite(rho)) return false;
+  if (!(sy > 0) || !std::isfinite(sy) || !std::isfinite(rho)) return false;
   Vector<T> u(n);
   multiply(h, y, u.data(), n, max_threads);
-  for (Index i = 0; i < n; ++i) u.data()[i] = s[i] - u.data()[i];
-  const double half = 0.5 * rho * rho * row_product(u.data(), y, n);
+  double longest = 0;
+  for (Index i = 0; i < n; ++i) {
+    u.data()[i] = s[i] - u.data()[i];
+    longest = std::max(longest, std::abs(static_cast<double>(s[i])));
+  }
+  const double half = 0.5 * rho * (rho * row_product(u.data(), y, n));
   for (Index i = 0; i < n; ++i) u.data()[i] = static_cast<T>(rho * u.data()[i] - half * s[i]);
+  if (!all_finite(u, max_threads)) return false;
+  if (!std::isfinite(static_cast<T>(2 * longest * largest(u, max_threads)))) return false;
   for_rows<T>(n, 2, max_threads, [=, v = u.data()](Index i) {
     T* const row = h + i * n;
     for (Index j = 0; j < n; ++j) row[j] += v[i] * s[j] + s[i] * v[j];
@@ -51,8 +57,8 @@ bool bfgs_update(T* h, const T* s, const T* y, Index n, int max_threads) {
 }
 
 // Conjugate gradients for Ax = b with a symmetric positive definite A: Hestenes and Stiefel 1952; Deep Learning,
-// section 8.6.2. `product(p, q)` computes q = Ap. In units of a power of two near b's magnitude, so that bᵀb is within
-// range whatever b is.
+// section 8.6.2. `product(p, q)` computes q = Ap. r and p are in units of a power of two near the first residual, so
+// that rᵀr is within range whatever b is.
 template <class T>
 struct LinearSystem {
   Index iterations = 0;
@@ -63,22 +69,23 @@ struct LinearSystem {
   void solve(const T* b, T* x, Index n, double tolerance, Index most, int max_threads, const Product& product) {
     Vector<T> r(n), p(n), q(n);
     r.read(b);
-    const double size = largest(r, max_threads);
-    const double unit = size > 0 ? std::ldexp(1.0, std::ilogb(size)) : 1;
-    for (Index i = 0; i < n; ++i) {
-      r.data()[i] = static_cast<T>(r.data()[i] / unit);
-      x[i] = static_cast<T>(x[i] / unit);
-    }
-    const double enough = tolerance * std::sqrt(dot(r, r, max_threads));
+    const double unit_b = to_unit(r, max_threads), norm_b = unit_b * std::sqrt(dot(r, r, max_threads));
     product(x, q.data());
-    for (Index i = 0; i < n; ++i) p.data()[i] = r.data()[i] -= q.data()[i];
+    for (Index i = 0; i < n; ++i) r.data()[i] = b[i] - q.data()[i];
+    if (!all_finite(r, max_threads)) {
+      residual = std::numeric_limits<double>::infinity();
+      return;
+    }
+    const double unit = to_unit(r, max_threads), enough = tolerance * norm_b / unit;
+    p.copy(r);
     double rr = dot(r, r, max_threads);
     for (residual = std::sqrt(rr); residual > enough && iterations < most; ++iterations) {
       product(p.data(), q.data());
       const double curvature = dot(p, q, max_threads);
       if (!(curvature > 0) || !std::isfinite(curvature)) break;  // A is not positive definite, or beyond T
-      const T alpha = static_cast<T>(rr / curvature);            // the exact step along p
-      for (Index i = 0; i < n; ++i) x[i] += alpha * p.data()[i];
+      const double exact = rr / curvature;                       // the step along p
+      const T alpha = static_cast<T>(exact), step = static_cast<T>(exact * unit);
+      for (Index i = 0; i < n; ++i) x[i] += step * p.data()[i];
       const auto descend = [&](Index at, auto& lanes) {
         const Block<T> next = r(at) - alpha * q(at);
         r.set(at, next);
@@ -93,7 +100,15 @@ struct LinearSystem {
     }
     success = residual <= enough;
     residual *= unit;
-    for (Index i = 0; i < n; ++i) x[i] = static_cast<T>(x[i] * unit);
+  }
+
+ private:
+  // Divides r by a power of two near its largest magnitude, and returns that.
+  static double to_unit(Vector<T>& r, int max_threads) {
+    const double size = largest(r, max_threads), unit = size > 0 ? std::ldexp(1.0, std::ilogb(size)) : 1;
+    const auto divide = [&](Index at, auto&) { r.set(at, r(at) / static_cast<T>(unit)); };
+    pass<0, 0, T>(r.padded(), 2, max_threads, divide);
+    return unit;
   }
 };
 

@@ -55,7 +55,7 @@ class Symmetric {
     for (std::size_t k = 0; k + 1 < bounds_.size(); ++k) partial_.push_back(Vector<T>(bounds_[k + 1] * B));
   }
 
-  // γ times the identity.
+  // A multiple of the identity.
   void set_identity(double gamma) {
     allocate();
     values_.clear();
@@ -64,9 +64,10 @@ class Symmetric {
     scale = 1;
   }
 
-  // The next update, to be filled in. There is room for one after a product.
+  // The next update, to be filled in. There is room for one after a product, and after all have been dropped.
   Update& next() { return updates_[waiting_]; }
   void add_next() { ++waiting_; }
+  void drop_updates() { waiting_ = 0; }
 
   void visit(Visitor& visitor) {
     allocate();

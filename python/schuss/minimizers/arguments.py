@@ -104,14 +104,23 @@ def _count(name: str, value: Any, least: int) -> int:
     return int(min(value, 2**62))
 
 
+def real_array(name: str, value: Any) -> Array:
+    """`value` as an array; raises TypeError or ValueError, naming it, unless it consists of real numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is {value!r}, expected an array of numbers") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected real numbers")
+    return array
+
+
 def start(x0: Any) -> Array:
     """A copy of `x0` as an array of one dimension and of float32 or float64.
 
     Raises TypeError or ValueError if it cannot be one.
     """
-    x = np.asarray(x0)
-    if x.dtype.kind not in "fiub":
-        raise TypeError(f"x0 has dtype {x.dtype}, expected real numbers")
+    x = real_array("x0", x0)
     if x.ndim > 1:
         raise ValueError(f"x0 has shape {x.shape}, expected one dimension")
     return np.array(x, np.float32 if x.dtype == np.float32 else np.float64, ndmin=1)

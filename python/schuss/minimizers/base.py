@@ -25,7 +25,8 @@ Args of every solver:
     line_search: "wolfe" (default; Moré and Thuente 1994, with Hager and Zhang's approximate conditions where f cannot
         resolve the decrease), "backtracking", or "exact" for quadratics.
     c1, c2: The constants of the Wolfe conditions, 0 ≤ c1 < c2 < 1, default 1e-4 and a value that suits the method.
-    first_step: The first step over the first direction, in (0, ∞); by default from the scales of x, f and g.
+    first_step: The first step over the first direction, in [0, ∞); 0 (default) stands for one from the scales of x, f
+        and g.
     num_threads: At least 1; by default what `schuss.get_num_threads()` says. Results do not depend on it.
 
 Raises:

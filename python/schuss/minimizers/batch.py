@@ -62,9 +62,7 @@ def minimize_batch(
     """
     if not isinstance(method, str) or method not in arguments.OWN or method == "newton":
         raise ValueError(f"method must be one of 'gd', 'cg', 'bfgs', 'lbfgs', got {method!r}")
-    starts = np.asarray(X0)
-    if starts.dtype.kind not in "fiub":
-        raise TypeError(f"X0 has dtype {starts.dtype}, expected real numbers")
+    starts = arguments.real_array("X0", X0)
     if starts.ndim != 2:
         raise ValueError(f"X0 has shape {starts.shape}, expected (problems, n)")
     starts = np.array(starts, np.float32 if starts.dtype == np.float32 else np.float64, order="C")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from schuss.minimizers.arguments import real_array
 from schuss.minimizers.result import Array
 
 SCHEMES = ("2-point", "3-point", "cs")
@@ -196,7 +197,10 @@ def _real(value: Any) -> float:
     """What fun returned, as a number; raises TypeError or ValueError if it is none."""
     if isinstance(value, float):
         return value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError(f"fun returned {value!r}, expected a number") from None
     if array.size != 1:
         raise ValueError(f"fun returned an array of shape {array.shape}, expected a number")
     if array.dtype.kind not in "fiub":
@@ -208,9 +212,7 @@ def check_step(name: str, value: Any, n: int) -> Array | None:
     """The steps of finite differences as an array of shape () or (n,), or None; raises TypeError or ValueError."""
     if value is None:
         return None
-    steps = np.asarray(value)
-    if steps.dtype.kind not in "fiu":
-        raise TypeError(f"{name} is {value!r}, expected positive numbers")
+    steps = real_array(name, value)
     if steps.shape not in ((), (n,)):
         raise ValueError(f"{name} has shape {steps.shape}, expected one number or ({n},)")
     if not (np.isfinite(steps) & (steps > 0)).all():

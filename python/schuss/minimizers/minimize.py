@@ -145,7 +145,7 @@ class Objective:
     ) -> None:
         self.compiled = compiled(fun)
         if self.compiled is not None:
-            _require_none(jac=None if jac is True else jac, hess=hess, args=args or None, eps=eps)
+            _require_none(jac=None if isinstance(jac, (bool, np.bool_)) else jac, hess=hess, args=args or None, eps=eps)
             _require_none(finite_diff_rel_step=finite_diff_rel_step)
             if method == "newton":
                 raise ValueError("method 'newton' wants the Hessian, which a compiled objective does not give")

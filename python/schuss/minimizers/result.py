@@ -83,4 +83,5 @@ class LbfgsInverse:
 
     def todense(self) -> Array:
         """The whole matrix, of shape (n, n)."""
-        return np.stack([self @ e for e in np.eye(self.shape[0], dtype=self.s.dtype)])
+        columns = [self @ e for e in np.eye(self.shape[0], dtype=self.s.dtype)]
+        return np.array(columns, self.s.dtype).reshape(self.shape)

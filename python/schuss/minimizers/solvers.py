@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from schuss.minimizers import arguments
 from schuss.minimizers.base import Minimizer
 from schuss.minimizers.result import Array, LbfgsInverse, MinimizeResult
 
@@ -94,12 +95,10 @@ class BFGS(Minimizer):
             self._set_inverse(hess_inv0)
 
     def _set_inverse(self, given: Any, name: str = "hess_inv0") -> None:
-        if np.asarray(given).dtype.kind not in "fiub":
-            raise TypeError(f"{name} has dtype {np.asarray(given).dtype}, expected real numbers")
-        h, n = np.array(given, self._x0.dtype, order="C", ndmin=2), self._x0.size
+        h, n = np.array(arguments.real_array(name, given), self._x0.dtype, order="C", ndmin=2), self._x0.size
         if h.shape != (n, n):
             raise ValueError(f"{name} has shape {h.shape}, expected ({n}, {n})")
-        if not np.isfinite(h).all() or not np.allclose(h, h.T):
+        if not np.isfinite(h).all() or not np.allclose(h, h.T, atol=1e-8 * np.abs(h).max(initial=0)):
             raise ValueError(f"{name} is not symmetric and finite")
         if n and np.linalg.eigvalsh(h)[0] <= 0:
             raise ValueError(f"{name} is not positive definite")
@@ -169,6 +168,8 @@ class Newton(Minimizer):
 
     Formula: p = -(H + αI)⁻¹g; x ← x + tp with t = 1 tried first. α is 0 where H is positive definite and else grows
     until H + αI is; or with `curvature="saddle_free"` p = -|H|⁻¹g, by the magnitudes of H's eigenvalues.
+
+    Where H is not finite p = -g.
 
     Source: Deep Learning, section 8.6.1; Dauphin et al. 2014 (saddle-free).
 

@@ -14,7 +14,7 @@ def bfgs_update(H: Array, s: Array, y: Array) -> Array:
     """Update an inverse Hessian, in place: Deep Learning, section 8.6.3; Nocedal and Wright, equation 6.17."""
     rho = 1 / (s @ y)
     w = s - H @ y
-    u = rho * w - 0.5 * rho**2 * (w @ y) * s
+    u = rho * w - 0.5 * rho * (rho * (w @ y)) * s
     H += np.outer(u, s) + np.outer(s, u)
     return H
 
