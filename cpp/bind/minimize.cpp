@@ -98,6 +98,11 @@ class Loader final : public minimize::Visitor {
 
 // ---- one solver ----
 
+template <class T>
+py::array_t<T> array_of(const void* values, Index size) {
+  return py::array_t<T>(size, static_cast<const T*>(values));
+}
+
 // A solver as Python holds it.
 class Handle {
  public:
@@ -112,7 +117,8 @@ class Handle {
   }
 
   py::object ask() const {
-    return with_format(format_, [&]<class T>(T) -> py::object { return array<T>(solver().asked(), solver().size()); });
+    return with_format(format_,
+                       [&]<class T>(T) -> py::object { return array_of<T>(solver().asked(), solver().size()); });
   }
 
   void tell(const py::handle& f, const py::handle& g) {
@@ -224,15 +230,10 @@ class Handle {
                                                                : "the solver has not asked for " + what);
   }
 
-  template <class T>
-  static py::array_t<T> array(const void* values, Index size) {
-    return py::array_t<T>(size, static_cast<const T*>(values));
-  }
-
   py::tuple show(const Solver::Point& point) const {
     return with_format(format_, [&]<class T>(T) -> py::tuple {
       const Index n = solver_->size();
-      return py::make_tuple(array<T>(point.x, n), point.f, array<T>(point.g, n), point.norm);
+      return py::make_tuple(array_of<T>(point.x, n), point.f, array_of<T>(point.g, n), point.norm);
     });
   }
 
@@ -275,7 +276,7 @@ class Handle {
     const py::gil_scoped_acquire acquired;
     const Set here(away_, false);
     const Solver::Point now = solver_->iterate();
-    if (py::cast<bool>(after(array<T>(now.x, solver_->size()), now.f))) solver_->stop(Status::stopped);
+    if (py::cast<bool>(after(array_of<T>(now.x, solver_->size()), now.f))) solver_->stop(Status::stopped);
   }
 
   static py::object require(py::object returned) {

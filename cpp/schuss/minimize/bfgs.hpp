@@ -43,7 +43,7 @@ class Bfgs {
     const Vector<T>& g = step.after.g;
     const int threads = options_.threads;
     known_ ? h_.multiply(g, q_, threads) : h_.drop_updates();
-    auto& [u, s] = h_.next();
+    Vector<T>&u = h_.next().u, &s = h_.next().s;
     const auto difference = [&](Index at, auto& lanes) {
       const Block<T> si = step.after.x(at) - step.before.x(at), yi = g(at) - step.before.g(at);
       s.set(at, si);
@@ -53,7 +53,8 @@ class Bfgs {
       add_product(lanes.sum[2], si, si);
       add_product(lanes.sum[3], si, g(at));
     };
-    const auto [sy, yy, ss, sg] = pass<4, 0, T>(g.padded(), 6, threads, difference).sum;
+    const auto sums = pass<4, 0, T>(g.padded(), 6, threads, difference).sum;
+    const double sy = sums[0], yy = sums[1], ss = sums[2], sg = sums[3];
 
     if (!is_convex<T>(sy, ss, yy)) {
       if (!known_) return begin(g, p);
