@@ -107,11 +107,15 @@ class Minimizer:
         Args:
             fun: fun(x, *args) returns (f, g), or f where there is a `jac`.
             jac: jac(x, *args) returns g.
-            hess: hess(x, *args) returns the Hessian, which Newton's method wants.
+            hess: hess(x, *args) returns the Hessian, which Newton's method wants; by default the solver's own.
             args: Passed on.
             after: Called with x and f after each iteration; ends the run if it returns True.
         """
-        self._core.drive(fun, jac, hess, args, after)
+        self._core.drive(fun, jac, self._hessian(hess), args, after)
+
+    def _hessian(self, given: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """The function that gives the Hessian to a method which wants it."""
+        return given
 
     def run_compiled(self, objective: Compiled, after: Callable[[Array, float], bool] | None = None) -> None:
         """Ask and tell to the end, without the GIL but for `after`, which is called as in `run`."""

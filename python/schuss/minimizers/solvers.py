@@ -197,27 +197,19 @@ class Newton(Minimizer):
             raise TypeError(f"hess is {type(hess).__name__}, expected a function of x")
         self._hess = hess
 
-    def run(
-        self,
-        fun: Callable[..., Any],
-        jac: Callable[..., Any] | None = None,
-        hess: Callable[..., Any] | None = None,
-        args: tuple[Any, ...] = (),
-        after: Callable[[Array, float], bool] | None = None,
-    ) -> None:
-        """As that of every solver; without `hess` it is the solver's own, which takes x alone."""
-        own = self._hess
-        if hess is None and own is None:
-            raise ValueError("hess is None, expected a function of x: Newton's method wants the Hessian")
-        super().run(fun, jac, hess or (lambda x, *_: own(x)), args, after)  # type: ignore[misc]
-
     def ask(self) -> Array:
         """The point at which f and its gradient are wanted; calls `hess` before, where the Hessian is wanted."""
         while self._core.wants == "hessian":
-            if self._hess is None:
-                raise ValueError("hess is None, expected a function of x: Newton's method wants the Hessian")
-            self._core.tell_hessian(self._hess(self._core.ask()))
+            self._core.tell_hessian(self._hessian(None)(self._core.ask()))
         return super().ask()
+
+    def _hessian(self, given: Callable[..., Any] | None) -> Callable[..., Any]:
+        own = self._hess
+        if given is not None:
+            return given
+        if own is None:
+            raise ValueError("hess is None, expected a function of x: Newton's method wants the Hessian")
+        return lambda x, *_: own(x)
 
     def _add_to(self, found: MinimizeResult) -> None:
         found["nhev"] = self._core.nhev
