@@ -15,7 +15,7 @@ README = Path(__file__).parent.parent / "README.md"
 def table() -> str:
     """The README's table of optimizers, from the registry and the classes."""
     rows = ["| class | rule | state | hyperparameters and the book's defaults | source |", "|---|---|---|---|---|"]
-    common = {"params", "convention", "weight_decay", "decoupled_weight_decay", "maximize", "num_threads", "options"}
+    common = {"params", "convention", "weight_decay", "decoupled_weight_decay", "maximize", "num_threads", "options", "phase"}
     for rule, cls in CLASSES.items():
         parameters = inspect.signature(cls).parameters.values()
         options = [
