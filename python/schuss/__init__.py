@@ -1,6 +1,6 @@
 """schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import init, kernels, linalg, reference
+from schuss import init, kernels, linalg, reference, schedules
 from schuss._core import version as __version__
 from schuss.info import show_config
 from schuss.minimizers import (
@@ -58,6 +58,7 @@ __all__ = [
     "minimize",
     "minimize_batch",
     "reference",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]
