@@ -18,6 +18,7 @@ class Purpose(enum.IntEnum):
     LANCZOS = 3
     SMOOTHING = 4
     CURRICULUM = 5
+    NOISE = 6
 
 
 def stream(seed: Any, purpose: Purpose, *key: int) -> np.random.Generator:
