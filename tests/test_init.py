@@ -4,6 +4,7 @@ import copy
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,7 @@ def batch(inputs=10, n=200, dtype="float64"):
 def mlp(*sizes, dtype="float64", norm=False):
     rng = np.random.default_rng(0)
     layers: list[Any] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [Dense(inputs, outputs, rng, dtype), NormalizedReLU(outputs, dtype) if norm else ReLU()]
     return layers[:-1]
 
@@ -306,9 +307,7 @@ ERRORS = [
     ErrorCase("lost class", lambda: init.log_odds([0, 2], classes=3), ValueError, "a marginal of 0 for unit 1"),
     ErrorCase("label too large", lambda: init.log_odds([0, 3], classes=3), ValueError, "labels from 0 to 3"),
     ErrorCase("float labels", lambda: init.log_odds([0.0], classes=3), TypeError, "expected integer labels"),
-    ErrorCase(
-        "one class", lambda: init.log_odds([0], classes=1), ValueError, "classes must be an integer of at least 2"
-    ),
+    ErrorCase("one class", lambda: init.log_odds([0], classes=1), ValueError, "classes must be an integer of"),
     ErrorCase("no layers", lambda: init.lsuv([], batch(), seed=0), ValueError, "layers has none with params['weight']"),
     ErrorCase("no layer", lambda: init.lsuv([3], batch(), seed=0), TypeError, "layers[0] is int, expected a layer"),
     ErrorCase("blank batch", lambda: init.lsuv(mlp(10, 4), 0 * batch(), seed=0), ValueError, "layers[0]: the variance"),

@@ -113,7 +113,7 @@ ERRORS = [
     (
         lambda: schedules.robbins_monro(lambda t: 1 / (t + 1)),
         TypeError,
-        "whose form is unknown, expected one of schuss",
+        "whose form is unknown, expected one of",
     ),
     (lambda: schedules.robbins_monro(0.1), TypeError, "schedule is 0.1, whose form is unknown"),
     (lambda: schedules.robbins_monro(schedules.warmup(abs, 3)), TypeError, "whose form is unknown"),
