@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from schuss.diagnostics.curvature import Gradient, Product, product_at, vector
 from schuss.diagnostics.lanczos import lanczos
+from schuss.diagnostics.norms import length
 from schuss.options import POSITIVE_OR_ZERO, number
 
 Array = NDArray[Any]
@@ -96,9 +97,9 @@ def critical_point(
     """
     x, allowed = vector("x", x), number("gtol", gtol, POSITIVE_OR_ZERO)
     if gradient is not None:
-        length = float(np.linalg.norm(vector("gradient(x)", gradient(x), x)))
-        if length > allowed:
-            raise ValueError(f"x is no critical point: its gradient has a norm of {length:g}, more than gtol={gtol!r}")
+        size = length(vector("gradient(x)", gradient(x), x))
+        if size > allowed:
+            raise ValueError(f"x is no critical point: its gradient has a norm of {size:g}, more than gtol={gtol!r}")
     values, residuals = _spectrum(x, gradient, hvp, hessian, iterations, seed, callback)
     zero = _zero(values, x, rtol, hessian is not None)
     return CriticalPoint(_kind(values, residuals, zero), values, residuals, zero)
