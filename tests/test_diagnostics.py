@@ -275,6 +275,12 @@ def test_the_monkey_saddle_is_degenerate_and_himmelblaus_hill_a_maximum(dtype):
         assert critical_point(np.array(x, dtype), gradient=himmelblau, gtol=1e-2).kind == kind
 
 
+def test_many_directions_with_a_flat_one_are_degenerate():
+    curvatures = np.append(np.geomspace(0.1, 10, 150), 0.0)
+    assert critical_point(np.zeros(151), hvp=lambda x, v: curvatures * v).kind == "degenerate"
+    assert condition_number(np.zeros(151), hvp=lambda x, v: curvatures * v).value == INF
+
+
 def test_too_few_products_leave_the_kind_undecided():
     eigenvalues = np.append(np.linspace(1, 2, 60), -1e-3)
     found = critical_point(np.zeros(61), hvp=lambda x, v: eigenvalues * v, iterations=3)

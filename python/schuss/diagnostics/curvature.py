@@ -28,7 +28,8 @@ def hessian_vector_product(gradient: Gradient, x: Any, v: Any, *, scale: float |
         gradient: gradient(x) gives an array of shape (n,).
         x: The point, of shape (n,), float32 or float64.
         v: The vector, likewise.
-        scale: s in (0, ∞), over which the Hessian may change; default ‖x‖, or 1 where x is 0.
+        scale: s in (0, ∞), over which the Hessian may change; default ‖x‖, or 1 where x is 0. Give it where x is close
+            to 0 by chance, as `hvp=lambda x, v: hessian_vector_product(gradient, x, v, scale=1.0)` to other functions.
 
     Returns:
         Hv, of shape (n,) and x's dtype.
