@@ -222,6 +222,7 @@ ERRORS = [
     ),
     (lambda: list(Minibatches([{}], 2, order="stream")), TypeError, "data has an example of type dict"),
     (lambda: list(Minibatches([X, X[:2]], 2, order="stream")), ValueError, "same shape"),
+    (lambda: gradient_standard_error(3, 9, seed=0), TypeError, "gradient is 3, expected a function"),
     (lambda: gradient_standard_error(abs, 0, seed=0), ValueError, "n must be an integer of at least 1, got 0"),
     (
         lambda: gradient_standard_error(abs, 9, seed=0, repeats=1),

@@ -270,6 +270,24 @@ def biased(value):
     return layers
 
 
+def with_weight(weight):
+    layers = mlp(10, 3)
+    layers[0].params["weight"] = weight
+    init.lsuv(layers, batch(), seed=0)
+
+
+def read_only(shape):
+    array = np.zeros(shape)
+    array.flags.writeable = False
+    return array
+
+
+def shared_weights():
+    layers = [*mlp(10, 10), *mlp(10, 10)]
+    layers[1].params["weight"] = layers[0].params["weight"]
+    init.lsuv(layers, batch(), seed=0)
+
+
 SCHEME_ERRORS = [
     ErrorCase("one dimension", lambda f: f((5,), seed=0), ValueError, "got (5,)"),
     ErrorCase("number as shape", lambda f: f(5, seed=0), TypeError, "(*kernel, inputs, outputs), got 5"),
@@ -310,6 +328,12 @@ ERRORS = [
     ErrorCase("one class", lambda: init.log_odds([0], classes=1), ValueError, "classes must be an integer of"),
     ErrorCase("no layers", lambda: init.lsuv([], batch(), seed=0), ValueError, "layers has none with params['weight']"),
     ErrorCase("no layer", lambda: init.lsuv([3], batch(), seed=0), TypeError, "layers[0] is int, expected a layer"),
+    ErrorCase("no list", lambda: init.lsuv(3, batch(), seed=0), TypeError, "layers must be a list, got 3"),
+    ErrorCase("integer weights", lambda: with_weight(np.zeros((10, 3), int)), TypeError, "params['weight'] is int64"),
+    ErrorCase("list as weights", lambda: with_weight([[1.0]]), TypeError, "layers[0].params['weight'] is list"),
+    ErrorCase("vector as weights", lambda: with_weight(np.zeros(10)), ValueError, "['weight'] has shape (10,)"),
+    ErrorCase("read-only", lambda: with_weight(read_only((10, 3))), ValueError, "params['weight'] is read-only"),
+    ErrorCase("shared", lambda: shared_weights(), ValueError, "layers[1] has the weights of layers[0], expected its"),
     ErrorCase("blank batch", lambda: init.lsuv(mlp(10, 4), 0 * batch(), seed=0), ValueError, "layers[0]: the variance"),
     ErrorCase(
         "silent rectifiers",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from schuss.diagnostics.curvature import vector
 from schuss.diagnostics.norms import length
-from schuss.options import POSITIVE_OR_ZERO, count, floating, number
+from schuss.options import POSITIVE_OR_ZERO, count, floating, function, number
 from schuss.streams import Purpose, stream
 
 Array = NDArray[Any]
@@ -68,6 +68,7 @@ def lanczos(
         >>> found.values[[0, -1]].round(6), len(found.values) < 100
         (array([  1., 100.]), True)
     """
+    function("product", product)
     n, kind = count("n", n, 1), floating(dtype)
     most = min(n, 200 if iterations is None else count("iterations", iterations, 1))
     allowed = number("rtol", rtol, POSITIVE_OR_ZERO)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from schuss.diagnostics.curvature import Gradient, Product, product_at, vector
 from schuss.diagnostics.lanczos import lanczos
 from schuss.diagnostics.norms import length
-from schuss.options import POSITIVE_OR_ZERO, number
+from schuss.options import POSITIVE_OR_ZERO, function, number
 
 Array = NDArray[Any]
 
@@ -97,7 +97,7 @@ def critical_point(
     """
     x, allowed = vector("x", x), number("gtol", gtol, POSITIVE_OR_ZERO)
     if gradient is not None:
-        size = length(vector("gradient(x)", gradient(x), x))
+        size = length(vector("gradient(x)", function("gradient", gradient)(x), x))
         if size > allowed:
             raise ValueError(f"x is no critical point: its gradient has a norm of {size:g}, more than gtol={gtol!r}")
     least = _tolerance(x, rtol, hessian is not None)
@@ -192,7 +192,7 @@ def _spectrum(
         return found.values, found.residuals
     if hvp is not None:
         raise TypeError("hvp and hessian are given, expected one of them")
-    matrix = np.asarray(hessian(x))
+    matrix = np.asarray(function("hessian", hessian)(x))
     if matrix.shape != (x.size, x.size):
         raise ValueError(f"hessian(x) has shape {matrix.shape}, expected {(x.size, x.size)}")
     matrix = vector("hessian(x)", matrix, matrix)
