@@ -43,6 +43,9 @@ def test_the_examples_run(code):
     if "schuss.batch_norm" in code:
         assert abs(names["y"].mean()) < 1e-6
         assert abs(names["dx"]).max() < 1e-5
+    elif "schuss.coordinate" in code:
+        assert names["found"].success
+        assert set(range(5)) <= set(names["found"].coef.nonzero()[0])
     elif "schuss.minimize" in code:
         assert names["res"].success
     else:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <vector>
 
 #include "schuss/coordinate/problem.hpp"
 #include "schuss/minimize/vector.hpp"

@@ -89,7 +89,7 @@ class ElasticNet {
  private:
   static constexpr int kPatience = 6;
   static constexpr Index kAtOnce = 128;  // columns that are not worth a choice
-  static constexpr Index kLargestGram = 2048;
+  static constexpr Index kLargestGram = 1024;
 
   const double* u() const { return y_[0]; }
   int unit() const { return y_.units[0].exponent; }
