@@ -120,7 +120,9 @@ def encode(algorithm: str, samples: int, atoms: int, alpha: float = 0.1) -> Benc
     D = coordinate.sparse_code(X[:500], atoms, alpha, maxiter=5).dictionary
     fits: dict[str, Fit] = {
         "schuss": lambda: coordinate.sparse_encode(X, D, alpha, tol=TOL),
-        "scikit-learn": lambda: sparse_encode(X, D, alpha=alpha, algorithm=algorithm, max_iter=10_000, check_input=False),
+        "scikit-learn": lambda: sparse_encode(
+            X, D, alpha=alpha, algorithm=algorithm, max_iter=10_000, check_input=False
+        ),
     }
     found, scale = fits["schuss"](), 0.5 * float((X**2).sum())
     if not found.success:

@@ -62,10 +62,13 @@ def duality_gap(X: Array, y: Array, w: Array, alpha: float, l1_ratio: float = 1.
 
 
 def sparse_encode(X: Array, dictionary: Array, alpha: float, *, sweeps: int = 1000) -> Array:
-    """The codes: a lasso for each sample, on the Gram matrix of the atoms."""
+    """The codes: a lasso for each sample, on the Gram matrix of the atoms, all samples at once."""
     A, B = dictionary @ dictionary.T, X @ dictionary.T
-    codes = [coordinate_descent(A, b, np.zeros_like(b), alpha=alpha, sweeps=sweeps) for b in B]
-    return np.array(codes).reshape(B.shape)
+    H = np.zeros_like(B)
+    for _ in range(sweeps):
+        for k in np.flatnonzero(A.diagonal()):
+            H[:, k] = soft(B[:, k] - H @ A[k] + A[k, k] * H[:, k], alpha) / A[k, k]
+    return H
 
 
 def sparse_objective(X: Array, H: Array, W: Array, alpha: float) -> float:
