@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -574,17 +575,18 @@ def endless(n=1500):
 
 
 LONG = {
-    "lasso": lambda: elastic_net(*problem(1000, 1600), 1e-7, 1e-3, tol=0.0, maxiter=10**9),
-    "sparse_encode": lambda: sparse_encode(np.tile(patches(400), (1000, 1)), atoms(256, 64), 1e-3, tol=0.0),
-    "sparse_code": lambda: sparse_code(patches(1600), 100, 0.01, tol=0.0, maxiter=10**6),
-    "coordinate_descent": lambda: coordinate_descent(endless(), np.ones(1500), tol=0.0, maxiter=10**9),
+    "lasso": lambda: partial(elastic_net, *problem(1000, 1600), 1e-7, 1e-3, tol=0.0, maxiter=10**9),
+    "sparse_encode": lambda: partial(sparse_encode, np.tile(patches(400), (300, 1)), atoms(256, 64), 1e-3, tol=0.0),
+    "sparse_code": lambda: partial(sparse_code, patches(1600), 100, 0.01, tol=0.0, maxiter=10**6),
+    "coordinate_descent": lambda: partial(coordinate_descent, endless(), np.ones(1500), tol=0.0, maxiter=10**9),
 }
 
 
 @pytest.mark.parametrize("name", LONG)
 def test_an_interrupt_ends_a_long_run(name):
+    run = LONG[name]()
     with interrupt_soon(), pytest.raises(KeyboardInterrupt) as error:
-        LONG[name]()
+        run()
     assert error.value.result.status == -1
     assert not error.value.result.success
 

@@ -25,7 +25,7 @@ class Gram {
   void move(Index j, double by) { subtract_multiple(q_, by, row(j), length_); }
 
   // A factorization costs no more than the sweeps before it.
-  static bool due(Index support, Index sweeps) { return sweeps >= 2 + support / 16; }
+  static bool due(Index support, Index sweeps) { return sweeps >= 4 + support / 16; }
 
   bool newton(const Coordinates& x) {
     const std::vector<Index>& support = search_.look(x);
@@ -179,16 +179,17 @@ class Residual {
 // sweeps. Returns how many there were; tick() is called after each.
 template <class Form, class Tick>
 Index descend(Form& form, const Coordinates& x, double target, Index most, const Tick& tick) {
-  constexpr int kPatience = 20, kRepeat = 10;
+  constexpr int kPatience = 20;
   double least = kInfinity;
   Index sweeps = 0;
   for (Index since = 0, idle = 0; sweeps < most && idle < kPatience;) {
     sweep(form, x);
     ++sweeps;
     tick();
-    if (!form.due(support_of(x), ++since) && sweeps < most) continue;
+    const Index support = support_of(x), repeat = std::min<Index>(2 + support / 32, 10);
+    if (!form.due(support, ++since) && sweeps < most) continue;
     since = 0;
-    for (int again = 0; again < kRepeat && form.newton(x); ++again) tick();
+    for (Index again = 0; again < repeat && form.newton(x); ++again) tick();
     const double gap = form.gap(x);
     if (gap <= target) break;
     idle = gap < 0.9 * least ? 0 : idle + 1;
