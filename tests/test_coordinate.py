@@ -121,6 +121,9 @@ def test_a_large_alpha_gives_zero_at_once(dtype):
         assert not found.coef.any()
         assert found.n_iter == 0
         assert found.intercept == pytest.approx(y.mean(), rel=1e-6)
+    huge = elastic_net(X, y, 1e308, 1.0)
+    assert huge.success
+    assert not huge.coef.any()
     just_below = lasso(X, y, 0.999 * alpha)
     assert just_below.success
     assert np.count_nonzero(just_below.coef) == 1
