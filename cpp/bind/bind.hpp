@@ -11,5 +11,6 @@ void register_linalg(pybind11::module_& module);
 void register_minimizers(pybind11::module_& module);
 void register_optimizers(pybind11::module_& module);
 void register_threads(pybind11::module_& module);
+void register_torch(pybind11::module_& module);
 
 }  // namespace schuss::bind

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "bind/bind.hpp"
+#include "bind/registry.hpp"
 #include "bind/views.hpp"
 #include "schuss/ceiling.hpp"
 #include "schuss/registry.hpp"
@@ -59,13 +60,6 @@ void show(const Options& options, py::dict& values) {
 
 // ---- the registry, with the rules' types erased ----
 
-struct Entry {
-  std::span<const State> states;
-  py::dict (*describe)();
-  std::shared_ptr<const void> (*bind)(const py::dict& options, double step);
-  Update update[2];  // by Format
-};
-
 template <class Rule>
 Bound<Rule> defaults() {
   Bound<Rule> bound;
@@ -110,12 +104,6 @@ Registry entries(const std::tuple<Rule...>*) {
 const Registry& registry() {
   static const Registry all = entries(static_cast<const Rules*>(nullptr));
   return all;
-}
-
-const Entry& find(const py::handle& rule) {
-  for (const auto& [name, entry] : registry())
-    if (PyUnicode_CompareWithASCIIString(rule.ptr(), name.c_str()) == 0) return entry;
-  throw py::value_error("there is no rule '" + std::string(py::str(rule)) + "'");
 }
 
 // ---- a step ----
@@ -240,6 +228,12 @@ py::list as_arrays(const py::list& objects, const py::str& argument, const py::l
 }
 
 }  // namespace
+
+const Entry& find(const py::handle& rule) {
+  for (const auto& [name, entry] : registry())
+    if (PyUnicode_CompareWithASCIIString(rule.ptr(), name.c_str()) == 0) return entry;
+  throw py::value_error("there is no rule '" + std::string(py::str(rule)) + "'");
+}
 
 void register_optimizers(py::module_& module) {
   module.def(

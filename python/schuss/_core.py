@@ -60,6 +60,8 @@ rules: Callable[[], dict[str, Rule]] = _core.rules
 step: Callable[[list[Group], list[list[Any]], int, int, list[tuple[dict[str, Any], str, Any]]], None] = _core.step
 as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
+# A step of a torch optimizer: types and table; begin(), add(rule, states, scalars, params, grads, state), run(orders)
+TorchStep: Any = _core.TorchStep
 
 batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm
 batch_norm_backward: Callable[..., Any] = _core.batch_norm_backward
