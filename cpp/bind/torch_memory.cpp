@@ -75,8 +75,6 @@ std::optional<Memory> Reader::read(PyObject* tensor) {
   if (!m) return {};
   for (int i = 0; i < m->ndim; ++i) m->size *= m->shape[i];
   if (m->size > 0 && !m->data) return {};
-  // Of one element even the imaginary part of a conjugate is contiguous, which keeps its sign aside.
-  if (m->size == 1 && py::handle(tensor).attr("is_neg")().cast<bool>()) return {};
   return m;
 }
 

@@ -68,6 +68,13 @@ py::object attribute(PyObject* object, PyObject* name) {
   return py::reinterpret_steal<py::object>(PyObject_GetAttr(object, name));
 }
 
+PyObject* find_state(PyObject* own, PyObject* name) {
+  return own && PyDict_Check(own) ? PyDict_GetItemWithError(own, name) : nullptr;
+}
+
+// Of one element even the imaginary part of a conjugate is contiguous, which keeps its sign aside.
+bool is_negated(PyObject* tensor) { return py::handle(tensor).attr("is_neg")().cast<bool>(); }
+
 class TorchStep {
  public:
   TorchStep(const py::tuple& types, const py::object& table) : reader_(types, table) {}
@@ -93,9 +100,8 @@ class TorchStep {
                                             : py::reinterpret_borrow<py::object>(PyList_GetItem(grads.ptr(), i));
       if (!gradient) throw py::error_already_set();
       if (gradient.is_none()) continue;
-      const py::handle own = PyDict_GetItemWithError(state.ptr(), param);
-      if (!own || !PyDict_Check(own.ptr()) || !add_member(group, param, std::move(gradient), states, scalars, own))
-        return py::none();
+      PyObject* const own = PyDict_GetItemWithError(state.ptr(), param);
+      if (!add_member(group, param, std::move(gradient), states, scalars, own)) return py::none();
       stepped.append(py::handle(param));
     }
     py::list clocks;
@@ -130,21 +136,22 @@ class TorchStep {
   }
 
   bool add_member(Group& group, PyObject* param, py::object gradient, const py::tuple& states, const py::tuple& scalars,
-                  const py::handle& own) {
+                  PyObject* own) {
     const std::optional<Memory> theta = reader_.read(param), g = reader_.read(gradient.ptr());
     if (!theta || !g || !is_like(*g, *theta) || !is_dense(*theta)) return false;
+    if (theta->size == 1 && (is_negated(param) || is_negated(gradient.ptr()))) return false;
     Member member{std::move(gradient), {theta->size, theta->data, g->data, {}}, theta->itemsize, {}, 0};
     for (std::size_t k = 0; k < states.size(); ++k) {
       PyObject* const name = PyTuple_GET_ITEM(states.ptr(), k);
       if (name == Py_None) continue;
-      PyObject* const tensor = PyDict_GetItemWithError(own.ptr(), name);
+      PyObject* const tensor = find_state(own, name);
       const std::optional<Memory> memory = tensor ? reader_.read(tensor) : std::nullopt;
       if (!memory || !is_like(*memory, *theta)) return false;
       member.tensor.states[k] = memory->data;
     }
     std::array<double, kMaxScalars> values{};
     for (std::size_t k = 0; k < scalars.size(); ++k) {
-      PyObject* const tensor = PyDict_GetItemWithError(own.ptr(), PyTuple_GET_ITEM(scalars.ptr(), k));
+      PyObject* const tensor = find_state(own, PyTuple_GET_ITEM(scalars.ptr(), k));
       const std::optional<Memory> memory = tensor ? reader_.read(tensor) : std::nullopt;
       if (!memory || memory->size != 1) return false;
       member.scalars[k] = {memory->data, memory->itemsize};
