@@ -54,6 +54,7 @@ class DropIn(Optimizer):
     scalars: ClassVar[tuple[str, ...]] = ("step",)  # and of the tensors of one element
 
     peer: ClassVar[type[Optimizer]]
+    param_groups: list[Group]
     _kernels: Any
 
     def __init_subclass__(cls, **arguments: Any) -> None:
