@@ -74,6 +74,7 @@ def main():
     folder = [tempfile.mkdtemp() if rank == 0 else None]
     dist.broadcast_object_list(folder)
     checkpoint.save({"optimizer": get_optimizer_state_dict(model, optimizer)}, checkpoint_id=folder[0])
+    optimizer.zero_grad()  # a state to load into is made only where there are no gradients
     fresh = drop_ins.AdamW(model.parameters(), lr=0.5)
     state = {"optimizer": get_optimizer_state_dict(model, fresh)}
     checkpoint.load(state, checkpoint_id=folder[0])

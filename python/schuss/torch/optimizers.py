@@ -1,6 +1,5 @@
 """One class for each optimizer: which rule steps it, and what torch calls its states and options."""
 
-
 import torch
 
 from schuss.torch.base import DropIn, Group
