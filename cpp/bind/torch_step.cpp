@@ -72,6 +72,28 @@ PyObject* find_state(PyObject* own, PyObject* name) {
   return own && PyDict_Check(own) ? PyDict_GetItemWithError(own, name) : nullptr;
 }
 
+// Looks up in a dict what mostly comes in the order of the dict, without hashing: a tensor's hash is Python code.
+class InOrder {
+ public:
+  explicit InOrder(const py::dict& dict) : dict_(dict.ptr()) { advance(); }
+
+  // A borrowed reference, or null.
+  PyObject* find(PyObject* wanted) {
+    if (wanted != key_) return PyDict_GetItemWithError(dict_, wanted);
+    PyObject* const found = value_;
+    advance();
+    return found;
+  }
+
+ private:
+  void advance() {
+    if (!PyDict_Next(dict_, &position_, &key_, &value_)) key_ = nullptr;
+  }
+
+  PyObject *dict_, *key_ = nullptr, *value_ = nullptr;
+  Py_ssize_t position_ = 0;
+};
+
 // Of one element even the imaginary part of a conjugate is contiguous, which keeps its sign aside.
 bool is_negated(PyObject* tensor) { return py::handle(tensor).attr("is_neg")().cast<bool>(); }
 
@@ -94,13 +116,14 @@ class TorchStep {
     Group group{&find(rule), scalars.size(), {}, {}};
     group.members.reserve(params.size());
     py::list stepped;
+    InOrder next_state(state);
     for (std::size_t i = 0; i < params.size(); ++i) {
       PyObject* const param = PyList_GET_ITEM(params.ptr(), i);
       py::object gradient = grads.is_none() ? attribute(param, grad_name())
                                             : py::reinterpret_borrow<py::object>(PyList_GetItem(grads.ptr(), i));
       if (!gradient) throw py::error_already_set();
       if (gradient.is_none()) continue;
-      PyObject* const own = PyDict_GetItemWithError(state.ptr(), param);
+      PyObject* const own = next_state.find(param);
       if (!add_member(group, param, std::move(gradient), states, scalars, own)) return py::none();
       stepped.append(py::handle(param));
     }
