@@ -1,6 +1,6 @@
 """schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import kernels, linalg, reference
+from schuss import continuation, data, diagnostics, examples, init, kernels, linalg, reference, schedules
 from schuss._core import version as __version__
 from schuss.info import show_config
 from schuss.minimizers import (
@@ -61,12 +61,18 @@ __all__ = [
     "__version__",
     "batch_norm",
     "batch_norm_backward",
+    "continuation",
+    "data",
+    "diagnostics",
+    "examples",
     "get_num_threads",
+    "init",
     "kernels",
     "linalg",
     "minimize",
     "minimize_batch",
     "reference",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]
