@@ -13,5 +13,6 @@ void register_minimizers(pybind11::module_& module);
 void register_optimizers(pybind11::module_& module);
 void register_storage(pybind11::module_& module);
 void register_threads(pybind11::module_& module);
+void register_torch(pybind11::module_& module);
 
 }  // namespace schuss::bind

@@ -70,6 +70,8 @@ as_arrays: Callable[[list[Any], str, list[str]], tuple[list[NDArray[Any]], list[
 encode: Callable[[NDArray[Any], NDArray[Any], NDArray[Any] | None, bool], None] = _core.encode  # values, stored, scales
 decode: Callable[[NDArray[Any], NDArray[Any] | None, bool, NDArray[Any]], None] = _core.decode  # stored, …, values
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
+# A step of a torch optimizer: types and table; begin(), add(rule, states, scalars, params, grads, state), run(orders)
+TorchStep: Any = _core.TorchStep
 
 batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm
 batch_norm_backward: Callable[..., Any] = _core.batch_norm_backward

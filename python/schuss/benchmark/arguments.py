@@ -15,7 +15,7 @@ from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.measure import FULL, QUICK
 from schuss.benchmark.suite import Settings
 
-SUITES = ("optimizers", "batch_norm", "minimize", "coordinate")
+SUITES = ("optimizers", "torch", "batch_norm", "minimize", "coordinate")
 
 OWN_OPTIONS = {"minimize": "minimizers", "coordinate": "coordinate"}  # suites with a parser of their own: their modules
 
@@ -30,6 +30,7 @@ EPILOG = """examples:
   schuss bench --quick                                  a smoke run
   schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
   schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
+  schuss bench --suite torch                            the drop-ins of schuss.torch, against torch
   schuss bench --suite batch_norm                       batch normalization, forward and backward
   schuss bench --suite minimize                         the minimisers, against SciPy and torch
   schuss bench --suite coordinate                       coordinate descent, against scikit-learn
@@ -94,7 +95,7 @@ def parser() -> Parser:
     )
     add = made.add_argument
     names = [recipe.name for recipe in RECIPES]
-    add("--suite", choices=SUITES, help="optimizers (default), batch_norm, which has its own shapes, or"
+    add("--suite", choices=SUITES, help="optimizers (default), torch, batch_norm, which has its own shapes, or"
         " minimize or coordinate, which have their own options: --suite minimize --help")  # fmt: skip
     add("--rules", nargs="+", choices=names, metavar="RULE", help=f"of {', '.join(names)}; default: all")
     add("--sizes", nargs="+", type=_size, metavar="N", help="elements of a single array; default: 1e3 … 1e7 and 5e7")
@@ -144,6 +145,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     unfit = [name for name in ("rules", "sizes", "lists") if getattr(args, name) is not None]
     if args.suite == "batch_norm" and unfit:
         raise UsageError(f"--suite batch_norm has no --{unfit[0]}")
+    if args.suite == "torch" and (args.sizes or args.dtype):
+        raise UsageError(f"--suite torch has no --{'sizes' if args.sizes else 'dtype'}")
     return args
 
 
@@ -185,6 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return session.compare(*args.compare)
         if args.suite == "batch_norm":
             return session.run_batch_norm(settings(args), QUICK_SHAPES if args.quick else None, args.json)
+        if args.suite == "torch":
+            lists = args.lists or (tuple(LISTS)[:1] if args.quick else tuple(LISTS))
+            return session.run_torch(settings(args), lists, args.json)
         return session.run(settings(args), args.json)
     except UsageError as error:
         print(f"schuss bench: {error}", file=sys.stderr)
