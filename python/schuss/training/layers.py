@@ -118,12 +118,15 @@ class NormalizedReLU(Layer):
 class Fork(Layer):
     """Where a skip connection leaves: passes its input on, and keeps it for the `Join` at the other end."""
 
+    skipped: Array  # the gradient that comes back along the connection
+
     def forward(self, x: Array) -> Array:  # noqa: D102, inherits its docstring
         self.x = x
         return x
 
     def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
-        return dy + self.skipped
+        dx: Array = dy + self.skipped
+        return dx
 
 
 class Join(Layer):
@@ -144,7 +147,8 @@ class Join(Layer):
         self.fork, self.scale = fork, scale
 
     def forward(self, x: Array) -> Array:  # noqa: D102, inherits its docstring
-        return self.fork.x + self.scale * x
+        y: Array = self.fork.x + self.scale * x
+        return y
 
     def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
         self.fork.skipped = dy

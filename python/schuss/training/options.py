@@ -127,9 +127,9 @@ class Options:
         A training can only be resumed with the same. The threads and the folder may differ, and so may the number of
         epochs, unless schedules are laid out over it.
         """
-        plain = ("batch_size", "order", "schedule", "warmup", "average", "average_decay", "clip_norm", "clip_value")
-        plain += ("early_stopping", "min_delta", "seed", "dtype", "residual", "recurrent", "recurrent_gain")
-        plain += ("batch_norm", "init", "bias_init", "pretrain", "transfer", "hints", "curriculum")
+        plain = ["batch_size", "order", "schedule", "warmup", "average", "average_decay", "clip_norm", "clip_value"]
+        plain += ["early_stopping", "min_delta", "seed", "dtype", "residual", "recurrent", "recurrent_gain"]
+        plain += ["batch_norm", "init", "bias_init", "pretrain", "transfer", "hints", "curriculum"]
         decisive = {
             "optimizer": optimizer,
             "lr": self.learning_rate(optimizer),

@@ -5,6 +5,7 @@ import numpy as np
 from schuss import init
 from schuss.training.data import Examples
 from schuss.training.layers import Array, Dense, Layer, Scheme
+from schuss.training.loss import softmax_cross_entropy
 from schuss.training.network import Network
 
 
@@ -52,7 +53,8 @@ class Elman(Layer):
         self.h = np.zeros((len(drive) + 1, *drive.shape[1:]), drive.dtype)
         for t in range(len(drive)):
             self.h[t + 1] = np.tanh(self.h[t] @ w + drive[t])
-        return self.h[-1]
+        last: Array = self.h[-1]
+        return last
 
     def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
         w, u = self.params["recurrent"], self.params["input"]
@@ -84,6 +86,14 @@ def recurrent_network(
 ) -> Network:
     """A recurrent layer, and a dense one on what it remembers at the end; arguments as in `Elman`."""
     return Network([Elman(inputs, width, rng, dtype, gain, scheme), Dense(width, outputs, rng, dtype, scheme=scheme)])
+
+
+def gradients_by_step(network: Network, examples: Examples) -> list[float] | None:
+    """‖∂L/∂h⁽ᵗ⁾‖ for each step t that a network's recurrent layer takes on these examples; None if it has none."""
+    if not isinstance(network.layers[0], Elman):
+        return None
+    network.backward(softmax_cross_entropy(network.forward(examples.x), examples.y)[1])
+    return network.layers[0].gradient_norms
 
 
 def adding_problem(examples: int, steps: int, rng: np.random.Generator, dtype: str = "float64") -> Examples:

@@ -9,7 +9,7 @@ import numpy as np
 import schuss
 from schuss.training.data import Examples
 from schuss.training.layers import Array, Dense, Join, Layer, NormalizedReLU, ReLU
-from schuss.training.loss import half_squared_error, softmax_cross_entropy
+from schuss.training.loss import half_squared_error
 from schuss.training.network import Network, multi_layer_perceptron
 from schuss.training.trainer import DivergenceError, train_epoch
 
