@@ -1,0 +1,38 @@
+"""Batch normalization
+
+Two networks with {hidden} hidden layers of {width} units, trained on the digits by gradient descent with the learning
+rate {lr}, one of them with its hidden layers normalized over the minibatch. After {epochs} epochs its validation loss
+is {normalized:.2f}, and that of the plain one {plain:.2f}: when all layers move at once, the update of one of them
+spoils what the others expect, and normalization keeps mean and variance out of it.
+
+`schuss.BatchNorm`, `schuss.batch_norm`, `schuss train --batch-norm`; Deep Learning, section 8.7.1.
+"""
+
+from study import Facts, Figure, digits, label, panels, train
+
+import schuss
+from schuss.streams import Purpose, stream
+from schuss.training.network import multi_layer_perceptron
+
+SMALL = {"hidden": 8, "width": 32, "lr": 0.05, "epochs": 5}
+FULL = {"hidden": 12, "width": 48, "lr": 0.05, "epochs": 15}
+
+
+def draw(small: bool) -> tuple[Figure, Facts]:
+    """The validation loss by epoch."""
+    facts: Facts = dict(SMALL if small else FULL)
+    split, sizes = digits(), (64, *[int(facts["width"])] * int(facts["hidden"]), 10)
+    figure, (losses,) = panels()
+    for name, batch_norm in (("plain", False), ("normalized", True)):
+        rng = stream(0, Purpose.INITIALIZATION)
+        network = multi_layer_perceptron(sizes, rng, "float32", batch_norm=batch_norm)
+        history = train(network, split, int(facts["epochs"]), schuss.SGD, lr=facts["lr"]).history
+        losses.plot(range(1, len(history["validation_loss"]) + 1), history["validation_loss"], label=name)
+        facts[name] = history["validation_loss"][-1]
+    label(losses, "epoch", "validation loss", yscale="log")
+    return figure, facts
+
+
+def holds(facts: Facts) -> bool:
+    """The normalized network is ahead."""
+    return facts["normalized"] < 0.7 * facts["plain"]
