@@ -17,7 +17,7 @@ from schuss.training.loss import accuracy, softmax_cross_entropy
 from schuss.training.network import Network, multi_layer_perceptron
 from schuss.training.options import Options
 from schuss.training.recipes import RECIPES
-from schuss.training.trainer import DivergenceError, EarlyStopping, Trainer, norm
+from schuss.training.trainer import DivergenceError, EarlyStopping, Trainer
 
 needs_extra = pytest.mark.skipif(
     any(importlib.util.find_spec(module) is None for module in EXTRA), reason="needs schuss[train]"
@@ -94,10 +94,6 @@ def test_the_loss_of_logits_that_exp_cannot_hold():
 
 def test_accuracy():
     assert accuracy(np.array([[1, 2], [3, 0], [0, 1]]), np.array([1, 0, 0])) == pytest.approx(2 / 3)
-
-
-def test_norm_is_that_of_one_long_vector():
-    assert norm({"a": np.array([[3.0], [0.0]]), "b": np.array([4.0], np.float32)}) == 5.0
 
 
 # ---- networks and data ----

@@ -81,7 +81,7 @@ def gradient_standard_error(
     errors = []
     for m in sizes:
         rng = stream(seed, Purpose.STANDARD_ERROR, m)
-        errors.append(_standard_error((flat(gradient(rng.integers(n, size=m))) for _ in range(repeats)), m))
+        errors.append(_standard_error((_flat(gradient(rng.integers(n, size=m))) for _ in range(repeats)), m))
         if callback is not None:
             callback(m, errors[-1])
     m_all, se = np.array(sizes), np.array(errors)
@@ -109,10 +109,12 @@ def _slope(sizes: Array, errors: Array) -> float:
     return float(np.polyfit(np.log(sizes), np.log(errors), 1)[0])
 
 
-def flat(gradient: Any) -> Array:
-    """A gradient, an array or a list or a dict of arrays, as one vector."""
+def parts(gradient: Any) -> list[Any]:
+    """The arrays of a gradient, which is an array or a list or a dict of them."""
     if isinstance(gradient, Mapping):
-        gradient = list(gradient.values())
-    if isinstance(gradient, (list, tuple)):
-        return np.concatenate([np.ravel(part) for part in gradient])
-    return np.ravel(gradient)
+        return list(gradient.values())
+    return list(gradient) if isinstance(gradient, (list, tuple)) else [gradient]
+
+
+def _flat(gradient: Any) -> Array:
+    return np.concatenate([np.ravel(part) for part in parts(gradient)])

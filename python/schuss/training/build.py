@@ -6,13 +6,14 @@ from typing import Any
 
 import schuss
 from schuss import init, schedules
+from schuss.continuation import Curriculum
 from schuss.data import Minibatches
 from schuss.streams import Purpose, derived_seed, stream
 from schuss.training import strategies
-from schuss.training.data import CLASSES, INPUTS, Examples, Split, of_classes
+from schuss.training.data import CLASSES, INPUTS, Examples, PacedMinibatches, Split, difficulty, of_classes
 from schuss.training.layers import Array, Dense, Scheme
 from schuss.training.network import Network, multi_layer_perceptron, residual_network
-from schuss.training.options import AVERAGE_DECAY, Options
+from schuss.training.options import AVERAGE_DECAY, CURRICULUM_EPOCHS, Options
 from schuss.training.recipes import RECIPES
 from schuss.training.recurrent import recurrent_network
 from schuss.training.strategies import Lessons
@@ -128,9 +129,13 @@ def _momentum(options: Options, epoch_steps: int) -> Callable[[int], float]:
 # ---- minibatches and preparation ----
 
 
-def minibatches(options: Options, examples: Examples) -> Minibatches:
+def minibatches(options: Options, examples: Examples) -> Minibatches | PacedMinibatches:
     """The training set in minibatches, as they come in training."""
-    return _minibatches(options, examples, options.seed)
+    if options.curriculum is None:
+        return _minibatches(options, examples, options.seed)
+    strategy: Any = options.curriculum
+    curriculum = Curriculum(difficulty(examples), CURRICULUM_EPOCHS, seed=options.seed, strategy=strategy)
+    return PacedMinibatches(examples, options.batch_size, curriculum, options.least_batch())
 
 
 def prepare(

@@ -14,6 +14,7 @@ from schuss.training.options import (
     AVERAGES,
     BIAS_INITS,
     CURRICULA,
+    CURRICULUM_EPOCHS,
     INITS,
     MOMENTUM_SCHEDULES,
     ORDERS,
@@ -122,7 +123,7 @@ def _add_strategies(add: Add) -> None:
     add("--transfer", type=_count, metavar="N", help=transfer)
     hints = "for N epochs learn what a wide shallow teacher, trained as long before, has in its middle layer, too"
     add("--hints", type=_count, metavar="N", help=hints)
-    curriculum = "easy examples first: only these, mixed with all, or both (Zaremba and Sutskever 2014)"
+    curriculum = f"over {CURRICULUM_EPOCHS} epochs take more and more examples: the easiest, any, or some of each"
     add("--curriculum", choices=CURRICULA, help=curriculum)
 
 

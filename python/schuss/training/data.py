@@ -1,9 +1,12 @@
 """scikit-learn's digits, split in three, parts of them, and how hard they are."""
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from schuss.continuation import Curriculum
+from schuss.data import Minibatches
 from schuss.training.layers import Array
 
 INPUTS = 64  # 8 × 8 pixels
@@ -80,3 +83,42 @@ def difficulty(examples: Examples) -> Array:
     own = labels == examples.y[:, None]
     score: Array = distances[own] - np.where(own, np.inf, distances).min(axis=1)
     return score
+
+
+class PacedMinibatches:
+    """Minibatches of the examples that a curriculum has for each epoch.
+
+    Attributes:
+        epoch: The number of epochs completed.
+
+    Args:
+        examples: The training set.
+        batch_size: The number of examples in a minibatch.
+        curriculum: Which of them to take, and in which order.
+        least: The fewest examples that are a minibatch.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int, curriculum: Curriculum, least: int = 1) -> None:
+        self.examples, self.batch_size, self.curriculum, self.least = examples, batch_size, curriculum, least
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """The number of minibatches in an epoch with all examples."""
+        return len(self._of(np.arange(len(self.examples.y))))
+
+    def __iter__(self) -> Iterator[Examples]:
+        """The minibatches of an epoch."""
+        yield from self._of(self.curriculum.indices(self.epoch))
+        self.epoch += 1
+
+    def _of(self, chosen: Array) -> Minibatches:
+        examples = Examples(self.examples.x[chosen], self.examples.y[chosen])
+        return Minibatches(examples, self.batch_size, order="stream", least=min(self.least, len(chosen)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands between two epochs."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state_dict` was taken."""
+        self.epoch = state["epoch"]

@@ -18,6 +18,7 @@ CURRICULA = ("naive", "mixed", "combined")
 
 PATIENCE = 10
 AVERAGE_DECAY = 0.999
+CURRICULUM_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class Options:
         return RECIPES[optimizer].lr if self.lr is None else self.lr
 
     def least_batch(self) -> int:
-        """The fewest examples that are a minibatch: one has no variance to normalize by."""
-        return 2 if self.batch_norm else 1
+        """The fewest examples that are a minibatch: one has no variance to normalize by, and a few have a poor one."""
+        return max(2, self.batch_size // 2) if self.batch_norm else 1
 
     def layers(self) -> tuple[int, ...]:
         """The widths of all hidden layers."""

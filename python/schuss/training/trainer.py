@@ -9,7 +9,8 @@ import numpy as np
 
 import schuss
 from schuss.data import Minibatches
-from schuss.training.data import Examples
+from schuss.diagnostics.norms import norm
+from schuss.training.data import Examples, PacedMinibatches
 from schuss.training.layers import Array
 from schuss.training.loss import accuracy, softmax_cross_entropy
 from schuss.training.network import Network
@@ -90,7 +91,7 @@ class Trainer:
         self,
         network: Network,
         optimizer: schuss.Optimizer,
-        minibatches: Minibatches,
+        minibatches: Minibatches | PacedMinibatches,
         validation: Examples,
         stopping: EarlyStopping,
         averaged: bool = False,
@@ -165,25 +166,19 @@ def train_epoch(
     loss: Callable[[Array, Array], tuple[float, Array]] = softmax_cross_entropy,
 ) -> tuple[float, float]:
     """Train on all minibatches once; returns the mean loss of the examples and the mean gradient norm."""
-    losses, norms, count = [], [], 0
+    losses, gradient_norms, count = [], [], 0
     for x, y in minibatches:
         value, dy = loss(network.forward(x), y)
         network.backward(dy)
         grads = network.grads
         optimizer.step(grads)
         losses.append(value * len(y))
-        norms.append(norm(grads))
+        gradient_norms.append(norm(grads))
         count += len(y)
-    return math.fsum(losses) / count, math.fsum(norms) / len(norms)
+    return math.fsum(losses) / count, math.fsum(gradient_norms) / len(gradient_norms)
 
 
 def evaluate(network: Network, examples: Examples) -> tuple[float, float]:
     """The loss and the accuracy of a network on some examples."""
     logits = network.forward(examples.x)
     return softmax_cross_entropy(logits, examples.y)[0], accuracy(logits, examples.y)
-
-
-def norm(gradients: Mapping[str, Array]) -> float:
-    """The Euclidean norm of all gradients taken as one vector."""
-    # In float64: the square of a gradient that explodes, and is yet to be clipped, may be beyond float32.
-    return math.hypot(*(float(np.linalg.norm(g.astype(np.float64))) for g in gradients.values()))
