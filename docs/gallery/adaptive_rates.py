@@ -1,9 +1,9 @@
 """A learning rate for each parameter
 
-The loss is ½Σcᵢθᵢ² with {parameters} parameters, whose curvatures cᵢ go from 1 down to 1/{kappa}. A single learning rate
-has to suit the steepest of them, and the flat ones hardly move: after {steps} steps the best of {rates} rates leaves
-{sgd:.2g} of the loss. AdaGrad, RMSProp and Adam divide each parameter's step by the size of its own gradients and leave
-{adagrad:.2g}, {rmsprop:.2g} and {adam:.2g}, each with the best of the same rates.
+The loss is ½Σcᵢθᵢ² with {parameters} parameters, whose curvatures cᵢ go from 1 down to 1/{kappa}. A single learning
+rate has to suit the steepest of them, and the flat ones hardly move: after {steps} steps the best of {rates} rates
+leaves {sgd:.2g} of the loss. AdaGrad, RMSProp and Adam divide each parameter's step by the size of its own gradients
+and leave {adagrad:.2g}, {rmsprop:.2g} and {adam:.2g}, each with the best of the same rates.
 
 `schuss.AdaGrad`, `schuss.RMSProp`, `schuss.Adam`, and `schuss.AdaDelta`, `schuss.DeltaBarDelta`; Deep Learning, section
 8.5.

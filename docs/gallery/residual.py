@@ -1,9 +1,9 @@
 """Skip connections
 
-Two networks of {layers} dense layers, {width} units wide, both initialized by He's scheme and trained on the digits with
-momentum for {epochs} epochs; one of them has a skip connection around every two hidden layers. The residual network
-reads {residual:.0%} of the validation set, the plain one {plain:.0%}. Along the connections the way from the input to
-the output is linear, and the gradient comes down it undiminished.
+Two networks of {layers} dense layers, {width} units wide, both initialized by He's scheme and trained on the digits
+with momentum for {epochs} epochs; one of them has a skip connection around every two hidden layers. The residual
+network reads {residual:.0%} of the validation set, the plain one {plain:.0%}. Along the connections the way from the
+input to the output is linear, and the gradient comes down it undiminished.
 
 `schuss train --depth {layers} --residual`; Deep Learning, section 8.7.5; He et al. 2016.
 """

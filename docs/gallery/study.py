@@ -1,6 +1,9 @@
 """What the pages have in common: figures, and networks trained on the digits."""
 
+import contextlib
 from collections.abc import Callable
+
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -8,9 +11,10 @@ from matplotlib.figure import Figure
 
 import schuss
 from schuss.data import Minibatches
-from schuss.streams import Purpose, stream
-from schuss.training.data import Examples, Split, load_digits
+from schuss.streams import Purpose, derived_seed, stream
+from schuss.training.data import Examples, PacedMinibatches, Split, load_digits
 from schuss.training.network import Network
+from schuss.training.strategies import Lessons
 from schuss.training.trainer import DivergenceError, EarlyStopping, Trainer
 
 Facts = dict[str, float]
@@ -48,16 +52,15 @@ def train(
     seed: int = 0,
     batch_size: int = 32,
     averaged: bool = False,
+    minibatches: PacedMinibatches | None = None,
     **hyper: float | str,
 ) -> Trainer:
     """The trainer of a network after so many epochs, or fewer if it has diverged."""
-    minibatches = Minibatches(split.training, batch_size, order="shuffle_each_epoch", seed=seed, least=2)
+    shuffled = Minibatches(split.training, batch_size, order="shuffle_each_epoch", seed=seed, least=batch_size // 2)
     made = optimizer(network.params, num_threads=1, **hyper)
-    trainer = Trainer(network, made, minibatches, split.validation, EarlyStopping(None), averaged)
-    try:
+    trainer = Trainer(network, made, minibatches or shuffled, split.validation, EarlyStopping(None), averaged)
+    with contextlib.suppress(DivergenceError):
         trainer.train(epochs, lambda: None)
-    except DivergenceError:
-        pass
     return trainer
 
 
@@ -65,3 +68,13 @@ def part(examples: Examples, count: int) -> Examples:
     """Every so-manyth example, so that there are about `count`; those of a class follow one another."""
     chosen = slice(None, None, max(1, len(examples.y) // count))
     return Examples(examples.x[chosen], examples.y[chosen])
+
+
+def lessons(epochs: int, optimizer: Callable[..., schuss.Optimizer], seed: int) -> Lessons:
+    """How to train in preparation."""
+
+    def minibatches(examples: Examples, stage: int) -> Minibatches:
+        own = derived_seed(seed, Purpose.PREPARATION, stage)
+        return Minibatches(examples, 32, order="shuffle_each_epoch", seed=own)
+
+    return Lessons(epochs, partial(optimizer, num_threads=1), minibatches, lambda *_: None)
