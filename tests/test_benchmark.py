@@ -496,6 +496,37 @@ def test_evaluations_are_no_more_than_scipys():
         assert ours <= limit * theirs, method
 
 
+# ---- the suite of coordinate descent ----
+
+
+def test_the_suite_of_coordinate_descent_measures(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    from functools import partial
+
+    from schuss.benchmark import coordinate
+
+    def few(quick):
+        yield partial(coordinate.diabetes, 1.0)
+        yield partial(coordinate.random_design, 40, 60, 0.1)
+        yield partial(coordinate.encode, "lasso_lars", 20, 10)
+        yield partial(coordinate.dictionary, 30, 6, 2)
+
+    monkeypatch.setattr(coordinate, "benches", few)
+    file = tmp_path / "run.json"
+    assert main(["--suite", "coordinate", "--quick", "--rounds", "2", "--json", str(file)]) == 0
+    run = json.loads(file.read_text())
+    assert len(run["samples"]) == len(run["targets"]) == 4
+
+
+def test_a_wrong_coordinate_descent_fails_the_run(monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    from schuss.benchmark import coordinate
+
+    monkeypatch.setattr(coordinate, "lasso_objective", lambda *arguments: 0.0)
+    assert main(["--suite", "coordinate", "--quick", "--rounds", "1"]) == 1
+    assert "not the same optimum" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("problem", minimizer_problems.PROBLEMS, ids=lambda problem: problem.name)
 def test_the_gradients_of_the_problems_are_those_of_differences(problem):
     x = problem.start() + 0.1

@@ -1,6 +1,6 @@
 """schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import continuation, data, diagnostics, examples, init, kernels, linalg, reference, schedules
+from schuss import continuation, coordinate, data, diagnostics, examples, init, kernels, linalg, reference, schedules
 from schuss._core import version as __version__
 from schuss.info import show_config
 from schuss.minimizers import (
@@ -52,6 +52,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "continuation",
+    "coordinate",
     "data",
     "diagnostics",
     "examples",

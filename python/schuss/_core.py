@@ -79,6 +79,16 @@ bfgs_update: Callable[[Any, Any, Any, int], None] = _core.bfgs_update
 newton_direction: Callable[[Any, Any, float, str, float], tuple[NDArray[Any], float]] = _core.newton_direction
 cg: Callable[[Any, Any, Any, float, int, int], tuple[NDArray[Any], int, float, bool]] = _core.cg
 
+# X, y, the coefficients, α, ρ, whether there is an intercept, tol, maxiter, threads, where rounds go, the callback
+elastic_net: Callable[..., int] = _core.elastic_net
+# X, the dictionary, the codes, four arrays of what is known of each sample, α, tol, maxiter, number of threads
+sparse_encode: Callable[..., None] = _core.sparse_encode
+# X, the codes, the dictionary, the decrease that ends it, passes at most, number of threads
+update_dictionary: Callable[[Any, Any, Any, float, int, int], int] = _core.update_dictionary
+residual_squares: Callable[[Any, Any, Any, int], NDArray[Any]] = _core.residual_squares  # X, codes, dictionary, threads
+# A, b, x, α, the violation that ends it, maxiter, where rounds go, callback
+coordinate_descent: Callable[..., int] = _core.coordinate_descent
+
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads
 openmp_limit: Callable[[], int] = _core.openmp_limit
