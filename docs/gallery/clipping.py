@@ -1,11 +1,11 @@
 """Gradient clipping on a recurrent network
 
-A recurrent network of {width} units whose weights W are an orthogonal matrix times λ = {gain} learns the adding problem:
-the sum of two marked numbers among {steps}. On its way back through time the gradient is multiplied by W again and
-again. Left: its norm at the start, by the step it has come back to: with λ = {gain} it has grown {exploded:.1g} times,
-with λ = {small_gain} it has all but vanished, to {vanished:.1g} of what it was. Right: the training loss by gradient
-descent with the rate {lr}, which ends at {plain} without clipping, at {norm:.3f} with gradients clipped to a norm of
-{limit} and at {value:.3f} with their elements clipped to {limit_value}. To answer with 1 always has a loss of
+A recurrent network of {width} units whose weights W are an orthogonal matrix times λ = {gain} learns the adding
+problem: the sum of two marked numbers among {steps}. On its way back through time the gradient is multiplied by W again
+and again. Left: its norm at the start, by the step it has come back to: with λ = {gain} it has grown {exploded:.1g}
+times, with λ = {small_gain} it has all but vanished, to {vanished:.1g} of what it was. Right: the training loss by
+gradient descent with the rate {lr}, which ends at {plain:.3g} without clipping, at {norm:.3f} with gradients clipped to
+a norm of {limit} and at {value:.3f} with their elements clipped to {limit_value}. To answer with 1 always has a loss of
 {guess:.3f}.
 
 `clip_norm` and `clip_value` of every optimizer, `schuss train --recurrent --clip-norm --clip-value`; Deep Learning,

@@ -2,11 +2,12 @@
 
 A network of {width} units learns the digits, {runs} times, from right labels (left) and with {wrong:.0%} of the labels
 drawn at random (right). A curriculum scores each example by how much nearer it is to the mean of another class than to
-that of its own, begins with the easiest fifth, and has all examples after {epochs} epochs. Wrong labels are hard
-examples, so it meets them late: the best validation accuracy is {noisy_naive:.1%} with the easiest first,
-{noisy_mixed:.1%} with a growing number of any examples, {noisy_combined:.1%} with both mixed, and {noisy_plain:.1%}
-without a curriculum. Where all labels are right there is nothing to gain: {clean_naive:.1%}, {clean_mixed:.1%} and
-{clean_combined:.1%} against {clean_plain:.1%} without.
+that of its own, begins with the easiest fifth, and has all examples in epoch {epochs}, the last one. Wrong labels are
+hard examples, so it meets them late: at the end the mean validation accuracy is {noisy_naive:.1%} with the easiest
+first, {noisy_combined:.1%} with the mix of these and any, and {noisy_plain:.1%} without a curriculum. Part of that is
+mere brevity: a growing number of any examples, which goes over the wrong labels as seldom, ends at {noisy_mixed:.1%}.
+Where all labels are right there is nothing to gain, and leaving out examples costs: {clean_naive:.1%},
+{clean_combined:.1%} and {clean_mixed:.1%} against {clean_plain:.1%} without.
 
 `schuss.continuation.Curriculum`, `schuss train --curriculum`; Deep Learning, section 8.7.6; Bengio et al. 2009; Zaremba
 and Sutskever 2014.
@@ -21,8 +22,9 @@ from schuss.streams import Purpose, stream
 from schuss.training.data import Examples, PacedMinibatches, difficulty
 from schuss.training.network import multi_layer_perceptron
 
-SMALL = {"width": 32, "runs": 3, "wrong": 0.4, "epochs": 10}
+SMALL = {"width": 64, "runs": 4, "wrong": 0.4, "epochs": 15}
 FULL = {"width": 64, "runs": 10, "wrong": 0.4, "epochs": 15}
+RATE = 0.003
 STRATEGIES = ("plain", "naive", "mixed", "combined")
 
 
@@ -34,7 +36,7 @@ def draw(small: bool) -> tuple[Figure, Facts]:
         for strategy in STRATEGIES:
             curves = np.array([_curve(strategy, wrong, seed, facts) for seed in range(int(facts["runs"]))])
             one.plot(range(1, curves.shape[1] + 1), curves.mean(axis=0), label=strategy)
-            facts[f"{name}_{strategy}"] = float(curves.max(axis=1).mean())
+            facts[f"{name}_{strategy}"] = float(curves[:, -1].mean())
         label(one, "epoch", "validation accuracy", title="right labels" if name == "clean" else "noisy labels")
     return figure, facts
 
@@ -51,7 +53,7 @@ def _curve(strategy: str, wrong: float, seed: int, facts: Facts) -> list[float]:
         minibatches = PacedMinibatches(examples, 32, curriculum)
     network = multi_layer_perceptron((64, int(facts["width"]), 10), stream(seed, Purpose.INITIALIZATION), "float32")
     split = split._replace(training=examples)
-    trainer = train(network, split, epochs, schuss.SGD, minibatches=minibatches, seed=seed, lr=0.1)
+    trainer = train(network, split, epochs, schuss.Adam, minibatches=minibatches, seed=seed, lr=RATE)
     return trainer.history["validation_accuracy"]
 
 

@@ -61,7 +61,9 @@ def index() -> str:
     """The list of all pages."""
     titles = [(name, (load(name).__doc__ or "").split("\n", 1)[0]) for name in PAGES]
     lines = "\n".join(f"- [{title}]({name}.md)" for name, title in titles)
-    intro = "Each technique of chapter 8 at work, on a page with a figure. `python docs/gallery/draw.py` draws all of them."
+    intro = (
+        "Each technique of chapter 8 at work, on a page with a figure. `python docs/gallery/draw.py` draws all of them."
+    )
     return f"# Gallery\n\n{intro}\n\n{lines}\n"
 
 

@@ -1,12 +1,12 @@
 """Averaging the iterates
 
-Stochastic gradient descent in a valley whose walls are {steep:.0f} times as steep as its floor, with so great a rate that
-it jumps from wall to wall, and with noise of deviation {noise} in the gradient. After {steps} steps the iterate has a
-loss of {iterate:.2g}, on average over the last tenth of them; the uniform average of all iterates, Polyak's, one of
-{uniform:.2g}, and the exponential one, with a decay of {decay}, {ema:.2g}.
+Stochastic gradient descent in a valley whose walls are {steep:.0f} times as steep as its floor, with so great a rate
+that it jumps from wall to wall, and with noise of deviation {noise} in the gradient. At the end of {steps} steps the
+iterate has a loss of {iterate:.2g}, on average over the last tenth of them; the uniform average of all iterates,
+Polyak's, one of {uniform:.2g}, and the exponential one, with a decay of {decay}, {ema:.2g}.
 
-`average="uniform"` and `average="ema"` of every optimizer, `schuss train --average`; Deep Learning, section 8.7.3; Polyak
-and Juditsky 1992.
+`average="uniform"` and `average="ema"` of every optimizer, `schuss train --average`; Deep Learning, section 8.7.3;
+Polyak and Juditsky 1992.
 """
 
 import numpy as np

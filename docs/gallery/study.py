@@ -2,9 +2,9 @@
 
 import contextlib
 from collections.abc import Callable
-
 from functools import partial
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -56,7 +56,8 @@ def train(
     **hyper: float | str,
 ) -> Trainer:
     """The trainer of a network after so many epochs, or fewer if it has diverged."""
-    shuffled = Minibatches(split.training, batch_size, order="shuffle_each_epoch", seed=seed, least=batch_size // 2)
+    least = min(batch_size // 2, len(split.training.y))
+    shuffled = Minibatches(split.training, batch_size, order="shuffle_each_epoch", seed=seed, least=least)
     made = optimizer(network.params, num_threads=1, **hyper)
     trainer = Trainer(network, made, minibatches or shuffled, split.validation, EarlyStopping(None), averaged)
     with contextlib.suppress(DivergenceError):
@@ -65,8 +66,8 @@ def train(
 
 
 def part(examples: Examples, count: int) -> Examples:
-    """Every so-manyth example, so that there are about `count`; those of a class follow one another."""
-    chosen = slice(None, None, max(1, len(examples.y) // count))
+    """So many of the examples, evenly spread over them; those of a class follow one another."""
+    chosen = np.linspace(0, len(examples.y) - 1, count).round().astype(int)
     return Examples(examples.x[chosen], examples.y[chosen])
 
 

@@ -170,4 +170,5 @@ def prepare(
 
 def _minibatches(options: Options, examples: Examples, seed: int) -> Minibatches:
     order: Any = options.order.replace("-", "_")
-    return Minibatches(examples, options.batch_size, order=order, seed=seed, least=options.least_batch())
+    least = min(options.least_batch(), len(examples.y))
+    return Minibatches(examples, options.batch_size, order=order, seed=seed, least=least)
