@@ -1,9 +1,12 @@
 """Hints from a teacher
 
-A thin deep student of {layers} dense layers, {width} wide, learns the digits with momentum, {runs} times. Once it has
-the labels alone for {together} epochs. Once it learns for {lessons} epochs both the labels and, by a regressor on its
-middle layer, what a teacher with two hidden layers of {teacher} units has in its own, and then the labels alone for
-{epochs}. The mean validation loss at the end is {plain:.2f} without and {hinted:.2f} with hints.
+A thin deep student of {layers} dense layers, {width} wide, learns the digits with Adam, {runs} times. For {lessons}
+epochs it learns both the labels and what a wide shallow teacher, with two hidden layers of {teacher} units, has in the
+first of these: a linear regressor on the student's middle layer then tells {told:.0%} of the variance of the teacher's
+units on the validation set. It learns the labels alone for {epochs} epochs more, and its mean validation loss is
+{hinted:.2f}. A student without hints has {early:.2f} after its first {epochs} epochs, and {plain:.2f} after as many as
+the other one has had, {together}. The hints are learned, then, but on digits this easy they are no help to a student who
+can learn the labels by itself.
 
 `schuss train --hints`; Deep Learning, section 8.7.4; Romero et al. 2015.
 """
@@ -19,9 +22,9 @@ from schuss.training.layers import Dense
 from schuss.training.network import multi_layer_perceptron
 from schuss.training.strategies import TEACHER, give_hints
 
-SMALL = {"layers": 20, "width": 32, "runs": 2, "lessons": 4, "epochs": 4, "together": 8}
+SMALL = {"layers": 20, "width": 32, "runs": 1, "lessons": 10, "epochs": 10, "together": 20}
 FULL = {"layers": 20, "width": 32, "runs": 8, "lessons": 10, "epochs": 10, "together": 20}
-MOMENTUM = partial(schuss.Momentum, lr=0.003)
+ADAM = partial(schuss.Adam, lr=0.001)
 
 
 def draw(small: bool) -> tuple[Figure, Facts]:
@@ -33,6 +36,9 @@ def draw(small: bool) -> tuple[Figure, Facts]:
         first = facts["together"] - curves.shape[1] + 1
         losses.plot(np.arange(first, facts["together"] + 1), curves.mean(axis=0), label=name)
         facts[name] = float(curves[:, -1].mean())
+        if name == "plain":
+            facts["early"] = float(curves[:, int(facts["epochs"]) - 1].mean())
+    facts["told"] /= facts["runs"]
     label(losses, "epoch of the student, those with hints counted in", "validation loss", yscale="log")
     return figure, facts
 
@@ -44,11 +50,14 @@ def _curve(name: str, seed: int, facts: Facts) -> list[float]:
     epochs = facts["together"]
     if name == "hinted":
         epochs = facts["epochs"]
-        plan = lessons(int(facts["lessons"]), MOMENTUM, seed)
-        give_hints(network, split.training, plan, stream(seed, Purpose.PREPARATION))
-    return train(network, split, int(epochs), MOMENTUM, seed=seed).history["validation_loss"]
+        plan = lessons(int(facts["lessons"]), ADAM, seed)
+        student = give_hints(network, split.training, plan, stream(seed, Purpose.PREPARATION))
+        student.forward(split.validation.x)
+        variance = float(student.hint.target.var(axis=0).mean())
+        facts["told"] = facts.get("told", 0.0) + 1 - 2 * student.hint.loss / variance
+    return train(network, split, int(epochs), ADAM, seed=seed).history["validation_loss"]
 
 
 def holds(facts: Facts) -> bool:
-    """The student with hints ends lower."""
-    return facts["hinted"] < facts["plain"]
+    """The student has learned what the teacher knows, and is not the better for it."""
+    return facts["told"] > 0.1 and facts["plain"] < facts["hinted"] < 1.0

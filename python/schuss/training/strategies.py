@@ -93,7 +93,7 @@ def transfer(network: Network, other: Examples, classes: int, lessons: Lessons, 
     lessons.teach("the other task", 0, Network([*layers, head]), other)
 
 
-def give_hints(network: Network, examples: Examples, lessons: Lessons, rng: np.random.Generator) -> None:
+def give_hints(network: Network, examples: Examples, lessons: Lessons, rng: np.random.Generator) -> "Student":
     """FitNets: a thin deep student learns the labels, and from its middle layer what a wide shallow teacher's holds.
 
     Source: Romero et al. 2015; Deep Learning, section 8.7.4.
@@ -103,6 +103,9 @@ def give_hints(network: Network, examples: Examples, lessons: Lessons, rng: np.r
         examples: The training set.
         lessons: How to train teacher and student.
         rng: Draws teacher and regressor.
+
+    Returns:
+        The network with its hint, which tells how well it knows what the teacher's middle layer holds.
     """
     output = network.layers[-1].params["weight"]
     dtype = output.dtype.name
@@ -110,6 +113,7 @@ def give_hints(network: Network, examples: Examples, lessons: Lessons, rng: np.r
     lessons.teach("the teacher", 0, teacher, examples)
     student = Student(network, Network(teacher.layers[:2]).at({}), len(output), rng, dtype)
     lessons.teach("the hints", 1, student, examples)
+    return student
 
 
 class Hint(Layer):
