@@ -272,17 +272,17 @@ def test_no_two_purposes_share_random_numbers():
 
 
 def test_a_clipped_step_is_survived_where_the_gradient_explodes():
-    examples = adding_problem(200, 20, rng())
+    examples = adding_problem(300, 15, rng())
     losses = {}
-    for name, clip in {"plain": {}, "norm": {"clip_norm": 0.5}, "value": {"clip_value": 0.05}}.items():
-        network = recurrent_network(2, 16, 1, rng(1), "float64", gain=2.0)
-        optimizer = schuss.SGD(network.params, lr=0.05, **clip)
+    for name, clip in {"plain": {}, "norm": {"clip_norm": 0.1}, "value": {"clip_value": 0.002}}.items():
+        network = recurrent_network(2, 32, 1, rng(1), "float64", gain=1.2)
+        optimizer = schuss.Momentum(network.params, lr=0.3, **clip)
         with np.errstate(over="ignore", invalid="ignore"):
             for epoch in range(8):
                 minibatches = Minibatches(examples, 20, seed=epoch)
                 losses[name] = train_epoch(network, optimizer, minibatches, half_squared_error)[0]
-    assert max(losses["norm"], losses["value"]) < 0.09
-    assert not losses["plain"] < 0.15
+    assert max(losses["norm"], losses["value"]) < 0.2
+    assert not losses["plain"] < 1e3
 
 
 def test_a_trainer_keeps_the_average_where_it_is_asked_to():

@@ -257,16 +257,25 @@ def test_deep_plain_networks_fail_where_residual_ones_learn(tmp_path):
 
 
 @needs_extra
-@pytest.mark.parametrize(("gain", "verdict"), [("0.3", "vanishes"), ("1", "is kept")])
-def test_a_recurrent_network_tells_what_became_of_its_gradient(gain, verdict, tmp_path, capsys):
+def test_a_recurrent_network_tells_what_became_of_its_gradient(tmp_path, capsys):
     train = ["train", "--recurrent", "--hidden", "8", "--optimizer", "sgd", "--lr", "1e-6", "--epochs", "1"]
-    assert main([*train, "--recurrent-gain", gain, "--out", str(tmp_path)]) == 0
+    assert main([*train, "--recurrent-gain", "0.3", "--out", str(tmp_path)]) == 0
     norms = metrics(tmp_path)["sgd"]["gradient_by_step"]
     assert len(norms) == 64
-    told = (
-        f"sgd: the gradient {verdict}: over 64 steps back in time its norm goes from {norms[-1]:.2g} to {norms[0]:.2g}"
-    )
-    assert told in capsys.readouterr().out
+    told = f"over 64 steps back in time its norm goes from {norms[-1]:.2g} to {norms[0]:.2g}"
+    assert f"sgd: the gradient vanishes: {told}" in capsys.readouterr().out
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    ("norms", "verdict"),
+    [([1e-3, 1.0], "vanishes"), ([1e3, 1.0], "explodes"), ([0.5, 1.0], "is kept"), ([0.0, 0.0], None), (None, None)],
+)
+def test_the_gradient_is_told_to_vanish_or_to_explode_from_a_factor_of_100_on(norms, verdict):
+    from schuss.training.report import Result, memory
+
+    told = memory(Result(0.5, 1.0, "finished", 1, 1, 1.0, 0.0, {}, {}, norms))
+    assert told is None if verdict is None else told.startswith(f"the gradient {verdict}: over 2 steps")
 
 
 @needs_extra

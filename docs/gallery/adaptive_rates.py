@@ -23,7 +23,7 @@ def draw(small: bool) -> tuple[Figure, Facts]:
     """The loss by step with each method's best rate."""
     facts: Facts = dict(SMALL if small else FULL)
     curvatures = np.geomspace(1, 1 / facts["kappa"], int(facts["parameters"]))
-    rates = np.geomspace(1e-3, 1, int(facts["rates"]))
+    rates = np.geomspace(1e-3, 3, int(facts["rates"]))
     figure, (losses,) = panels()
     for name, cls in OPTIMIZERS.items():
         curves = [_losses(cls, rate, curvatures, int(facts["steps"])) for rate in rates]

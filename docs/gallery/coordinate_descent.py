@@ -39,7 +39,7 @@ def draw(small: bool) -> tuple[Figure, Facts]:
     history = np.array(coded.history)
     facts |= {"rounds": coded.n_iter, "first": history[0], "last": history[-1]}
     facts["rises"] = int(np.sum(np.diff(history) > 1e-12 * history[0]))
-    objective.plot(history, ".-")
+    objective.plot(np.linspace(0, coded.n_iter, len(history)), history, ".-")  # codes, then dictionary
     label(objective, "round", "J")
     return figure, facts
 

@@ -15,7 +15,7 @@ from study import Facts, Figure, label, panels
 import schuss
 from schuss.examples import Valley
 
-SMALL = {"steps": 300, "noise": 1.0, "steep": 100.0, "decay": 0.99}
+SMALL = {"steps": 800, "noise": 1.0, "steep": 100.0, "decay": 0.99}
 FULL = {"steps": 1000, "noise": 1.0, "steep": 100.0, "decay": 0.99}
 
 
