@@ -35,14 +35,15 @@ class Default(float):
 
 
 class Interval:
-    """The numbers between `low`, which belongs to them unless `open`, and `high`, which does only if `closed`."""
+    """The numbers from `low`, which is not among them if `open`, up to `high`, which is only if `closed`."""
 
-    def __init__(self, low: float, high: float, *, open: bool = False, closed: bool = False) -> None:
-        self.low, self.high, self.open, self.closed = low, high, open, closed
+    def __init__(self, low: float, high: float, *, closed: bool = False, open: bool = False) -> None:
+        self.low, self.high, self.closed, self.open = low, high, closed, open
 
     def __contains__(self, value: float) -> bool:
-        above = self.low < value or (self.low == value and not self.open)
-        return above and (value < self.high or (self.closed and value == self.high))
+        if value == self.low:
+            return not self.open
+        return self.low < value < self.high or (self.closed and value == self.high)
 
     def __str__(self) -> str:
         return f"{'(' if self.open else '['}{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
@@ -63,14 +64,34 @@ RANGES: dict[str, Interval] = {
     "phi": Interval(0, 1, closed=True),
     "gamma": FRACTION,
     "rho": FRACTION,
-    "betas": FRACTION,
+    "momentum_decay": POSITIVE_OR_ZERO,
+    "mu_product": Interval(0, 1, closed=True),
+    "lambd": POSITIVE_OR_ZERO,
+    "alpha": Interval(0, 1, closed=True),
+    "t0": POSITIVE_OR_ZERO,
+    "eta": POSITIVE_OR_ZERO,
+    "mu": Interval(0, 1, closed=True),
     "eps": POSITIVE_OR_ZERO,
     "weight_decay": POSITIVE_OR_ZERO,
 }
 
+PAIRS: dict[str, tuple[Interval, Interval]] = {
+    "betas": (FRACTION, FRACTION),
+    "etas": (FRACTION, Interval(1, math.inf)),
+    "step_sizes": (POSITIVE_OR_ZERO, POSITIVE_OR_ZERO),
+}
+
+# What the rules can work out by themselves, and what they do if it is None.
+OPTIONAL = {
+    "look_ahead": "how far theta looks ahead after the step; None for momentum",
+    "mu_product": "the product of the momenta up to this step's; None for that of the schedule",
+    "eta": "the rate of this step; None for that of the schedule",
+    "mu": "the weight of this step in the average; None for that of the schedule",
+}
+
 SWITCHES = ("nesterov", "centered", "maximize", "decoupled_weight_decay")
 
-TORCH_ONLY = ("dampening", "lr_decay")
+TORCH_ONLY = ("dampening", "lr_decay", "lambd")
 
 
 def check(options: dict[str, Any]) -> dict[str, Any]:
@@ -85,17 +106,32 @@ def check(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name == "betas":
+    if name in PAIRS:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise TypeError(f"betas must be a pair of numbers, got {value!r}")
-        return tuple(number(f"betas[{i}]", beta, RANGES["betas"]) for i, beta in enumerate(value))
+            raise TypeError(f"{name} must be a pair of numbers, got {value!r}")
+        return tuple(
+            number(f"{name}[{i}]", x, allowed) for i, (x, allowed) in enumerate(zip(value, PAIRS[name], strict=True))
+        )
     if name in RANGES:
-        return None if name == "look_ahead" and value is None else number(name, value, RANGES[name])
-    if name in SWITCHES and not isinstance(value, (bool, np.bool_)):
+        return None if name in OPTIONAL and value is None else number(name, value, RANGES[name])
+    if name in SWITCHES:
+        return switch(name, value)
+    return choice(name, value, ("book", "torch")) if name == "convention" else value
+
+
+def switch(name: str, value: Any) -> bool:
+    """`value`, if it is True or False; raises TypeError otherwise."""
+    if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
-    if name == "convention" and value not in ("book", "torch"):
-        raise ValueError(f"convention must be 'book' or 'torch', got {value!r}")
-    return bool(value) if name in SWITCHES else value
+    return bool(value)
+
+
+def choice(name: str, value: Any, allowed: tuple[str | None, ...]) -> Any:
+    """`value`, if it is one of some words; raises ValueError otherwise."""
+    if not (value is None or isinstance(value, str)) or value not in allowed:
+        words = [repr(word) for word in allowed]
+        raise ValueError(f"{name} must be {', '.join(words[:-1])} or {words[-1]}, got {value!r}")
+    return value
 
 
 def number(name: str, value: Any, allowed: Interval) -> float:
@@ -140,6 +176,8 @@ def _check_together(options: dict[str, Any]) -> None:
             raise ValueError(f"{name}={options[name]!r} belongs to convention='torch', the book has none")
     if torch and "kappa" in options:
         raise ValueError("convention='torch' has no delta-bar-delta, expected convention='book'")
+    if "step_sizes" in options and options["step_sizes"][0] > options["step_sizes"][1]:
+        raise ValueError(f"step_sizes must be the least and the largest one, got {options['step_sizes']!r}")
     if options.get("nesterov"):
         if not options["momentum"]:
             raise ValueError(f"nesterov=True needs a momentum in (0, 1), got momentum={options['momentum']!r}")
