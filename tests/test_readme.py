@@ -50,6 +50,8 @@ def test_the_examples_run(code):
         np.testing.assert_array_equal(names["half"], names["theta"].astype(np.float16))
     elif "schuss.minimize" in code:
         assert names["res"].success
+    elif "schuss.data" in code:
+        assert abs(names["x"] @ names["params"]["w"] + names["params"]["b"] - names["y"]).max() < 0.01
     else:
         assert abs(names["params"]["w"]).max() > 0.3
 

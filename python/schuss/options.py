@@ -158,6 +158,13 @@ def count(name: str, value: Any, least: int) -> int:
     return operator.index(value)
 
 
+def function(name: str, value: Any) -> Any:
+    """The value; raises TypeError unless it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} is {value!r}, expected a function")
+    return value
+
+
 def floating(dtype: Any) -> np.dtype[Any]:
     """`dtype` as NumPy's; raises TypeError unless it is float32 or float64."""
     try:

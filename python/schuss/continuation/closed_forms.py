@@ -13,6 +13,8 @@ from schuss.options import POSITIVE_OR_ZERO, number
 
 Array = NDArray[Any]
 
+MOST = 1000  # of an exponent: the powers are worked out one after the other
+
 
 class Blurrable:
     """A function that knows its Gaussian blur. `f + g` is one, too.
@@ -55,7 +57,7 @@ class Polynomial(Blurrable):
 
     Args:
         coefficients: c, finite, of shape (terms,).
-        exponents: a, integers of at least 0, of shape (terms, n); of shape (terms,) for one unknown.
+        exponents: a, integers from 0 to 1000, of shape (terms, n); of shape (terms,) for one unknown.
         sigma: σ in [0, ∞), by how much it is blurred, default 0.
 
     Raises:
@@ -75,8 +77,9 @@ class Polynomial(Blurrable):
         if powers.dtype.kind not in "iu":
             raise TypeError(f"exponents has dtype {powers.dtype}, expected integers")
         self.exponents = _array("exponents", powers[:, None] if powers.ndim == 1 else powers, 2).astype(int)
-        if (self.exponents < 0).any():
-            raise ValueError(f"exponents has {self.exponents.min()}, expected integers of at least 0")
+        for power in (self.exponents.min(), self.exponents.max()):
+            if not 0 <= power <= MOST:
+                raise ValueError(f"exponents has {power}, expected integers from 0 to {MOST}")
         _same_length("exponents", self.exponents, "coefficients", self.coefficients)
         self.sigma = number("sigma", sigma, POSITIVE_OR_ZERO)
 
@@ -101,7 +104,7 @@ class Polynomial(Blurrable):
 
 
 class Cosines(Blurrable):
-    """A sum of cosines.
+    """A sum of cosines of linear functions of the unknowns.
 
     Formula: f(x) = Σⱼ aⱼ cos(wⱼᵀx + φⱼ). Blurred, aⱼ becomes aⱼ·exp(-½σ²‖wⱼ‖²).
 
@@ -142,7 +145,7 @@ class Cosines(Blurrable):
 
 
 class Gaussians(Blurrable):
-    """A sum of Gaussian bumps.
+    """A sum of Gaussian bumps, upwards or downwards.
 
     Formula: f(x) = Σⱼ aⱼ exp(-‖x - cⱼ‖²/2sⱼ²). Blurred, sⱼ² becomes sⱼ² + σ², and aⱼ becomes aⱼ·(sⱼ²/(sⱼ² + σ²))^(n/2).
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from schuss.continuation.sampled import gaussian_blur
 from schuss.minimizers import MinimizeResult, minimize
-from schuss.options import POSITIVE_OR_ZERO, number
+from schuss.options import POSITIVE_OR_ZERO, function, number
 
 
 class Continuation(NamedTuple):
@@ -62,8 +62,7 @@ def continuation(
         (array([6.14]), array([0.]))
     """
     sequence = _sequence(objectives, sigmas, samples, seed)
-    if not callable(minimize):
-        raise TypeError(f"minimize is {minimize!r}, expected a function")
+    function("minimize", minimize)
     results: list[MinimizeResult] = []
     for index, objective in enumerate(sequence):
         results.append(minimize(objective, results[-1].x if results else x0, **options))
@@ -80,8 +79,7 @@ def _sequence(objectives: Any, sigmas: Any, samples: int, seed: int | None) -> l
         if sigmas is not None:
             raise TypeError("sigmas go with one objective, got a list of them")
         for i, objective in enumerate(objectives):
-            if not callable(objective):
-                raise TypeError(f"objectives[{i}] is {objective!r}, expected a function")
+            function(f"objectives[{i}]", objective)
         return list(objectives)
     if not isinstance(sigmas, (list, tuple)) and not hasattr(sigmas, "tolist"):
         raise TypeError(f"sigmas must be a list of numbers, got {sigmas!r}")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schuss.continuation.closed_forms import Blurrable
-from schuss.options import POSITIVE_OR_ZERO, count, number
+from schuss.options import POSITIVE_OR_ZERO, count, function, number
 from schuss.streams import Purpose, check_seed, stream
 
 Array = NDArray[Any]
@@ -42,8 +42,7 @@ def gaussian_blur(
         >>> bool(abs(blurred(np.array([1.0])) - 5) < 0.2)  # x² + σ²
         True
     """
-    if not callable(fun):
-        raise TypeError(f"fun is {fun!r}, expected a function")
+    function("fun", fun)
     sigma = number("sigma", sigma, POSITIVE_OR_ZERO)
     if isinstance(fun, Blurrable):
         return fun.blurred(sigma)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schuss.options import count
+from schuss.options import count, function
 from schuss.streams import Purpose, check_seed, stream
 
 Array = NDArray[Any]
@@ -73,6 +73,7 @@ def gradient_standard_error(
         >>> round(found.exponent, 1), round(found.sigma, 1)
         (-0.5, 1.0)
     """
+    function("gradient", gradient)
     n, repeats = count("n", n, 1), count("repeats", repeats, 2)
     if not isinstance(batch_sizes, (list, tuple, np.ndarray)) or len(batch_sizes) == 0:
         raise TypeError(f"batch_sizes must be a list of at least one integer, got {batch_sizes!r}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schuss.diagnostics.norms import length
-from schuss.options import POSITIVE, POSITIVE_OR_ZERO, number
+from schuss.options import POSITIVE, POSITIVE_OR_ZERO, function, number
 
 Array = NDArray[Any]
 
@@ -28,7 +28,8 @@ def hessian_vector_product(gradient: Gradient, x: Any, v: Any, *, scale: float |
         gradient: gradient(x) gives an array of shape (n,).
         x: The point, of shape (n,), float32 or float64.
         v: The vector, likewise.
-        scale: s in (0, ∞), over which the Hessian may change; default ‖x‖, or 1 where x is 0.
+        scale: s in (0, ∞), over which the Hessian may change; default ‖x‖, or 1 where x is 0. Give it where x is close
+            to 0 by chance, as `hvp=lambda x, v: hessian_vector_product(gradient, x, v, scale=1.0)` to other functions.
 
     Returns:
         Hv, of shape (n,) and x's dtype.
@@ -43,6 +44,7 @@ def hessian_vector_product(gradient: Gradient, x: Any, v: Any, *, scale: float |
         >>> schuss.diagnostics.hessian_vector_product(lambda x: H @ x, [1.0, 1.0], [1.0, 0.0]).round(6)
         array([2., 1.])
     """
+    function("gradient", gradient)
     x = vector("x", x)
     v = vector("v", v, x)
     longest = float(np.abs(v).max(initial=0))
@@ -120,6 +122,7 @@ def ill_conditioning(gradient: Gradient, x: Any, lr: float, *, hvp: Product | No
         (True, 0.01)
     """
     x, rate = vector("x", x), number("lr", lr, POSITIVE_OR_ZERO)
+    function("gradient", gradient)
     g = vector("gradient(x)", gradient(x), x)
     product = vector("hvp(x, v)", product_at(gradient, hvp)(x, g), x)
     wide, curved = g.astype(np.float64), product.astype(np.float64)
@@ -128,13 +131,11 @@ def ill_conditioning(gradient: Gradient, x: Any, lr: float, *, hvp: Product | No
 
 def product_at(gradient: Gradient | None, hvp: Product | None) -> Product:
     """The function hvp(x, v) that is given, or the one by differences of the gradient."""
-    if hvp is not None:
-        if not callable(hvp):
-            raise TypeError(f"hvp is {hvp!r}, expected a function")
-        return hvp
-    if not callable(gradient):
-        raise TypeError(f"gradient is {gradient!r}, expected a function, as there is no hvp")
-    return lambda x, v: hessian_vector_product(gradient, x, v)
+    if hvp is None:
+        checked = function("gradient", gradient)
+        return lambda x, v: hessian_vector_product(checked, x, v)
+    checked_hvp: Product = function("hvp", hvp)
+    return checked_hvp
 
 
 def vector(name: str, value: Any, like: Array | None = None) -> Array:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schuss.diagnostics.curvature import vector
-from schuss.options import POSITIVE_OR_ZERO, count, floating, number
+from schuss.diagnostics.norms import length
+from schuss.options import POSITIVE_OR_ZERO, count, floating, function, number
 from schuss.streams import Purpose, stream
 
 Array = NDArray[Any]
@@ -67,23 +68,25 @@ def lanczos(
         >>> found.values[[0, -1]].round(6), len(found.values) < 100
         (array([  1., 100.]), True)
     """
+    function("product", product)
     n, kind = count("n", n, 1), floating(dtype)
     most = min(n, 200 if iterations is None else count("iterations", iterations, 1))
     allowed = number("rtol", rtol, POSITIVE_OR_ZERO)
     q = stream(seed, Purpose.LANCZOS).normal(size=n)
-    basis, alpha, beta = (q / np.linalg.norm(q))[None], np.empty(0), np.empty(0)
+    basis, alpha, beta = (q / length(q))[None], np.empty(0), np.empty(0)
     while True:
         w = vector("product(v)", product(basis[-1].astype(kind)), q)
         alpha = np.append(alpha, basis[-1] @ w)
         for _ in range(2):
             w = w - basis.T @ (basis @ w)
-        found = _ritz(alpha, beta, float(np.linalg.norm(w)), allowed)
+        last = length(w)
+        found = _ritz(alpha, beta, last, allowed)
         if callback is not None:
             callback(len(alpha), float(found.values[0]), float(found.values[-1]))
         if found.converged or len(alpha) == most:
             return found
-        beta = np.append(beta, np.linalg.norm(w))
-        basis = np.vstack([basis, w / beta[-1]])
+        beta = np.append(beta, last)
+        basis = np.vstack([basis, w / last])
 
 
 def _ritz(alpha: Array, beta: Array, last: float, rtol: float) -> RitzValues:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schuss.options import POSITIVE, count, number
+from schuss.options import POSITIVE, count, function, number
 
 Array = NDArray[Any]
 
@@ -75,6 +75,7 @@ def range_test(
         >>> found.suggestion < 0.1 < found.diverged_at
         True
     """
+    function("step", step)
     first = number("low", low, POSITIVE)
     last = number("high", high, POSITIVE)
     if last <= first:

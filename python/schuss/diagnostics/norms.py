@@ -59,7 +59,10 @@ def norm(gradients: Any) -> float:
 
 def length(array: Any) -> float:
     """The Euclidean norm of an array, in float64 and without overflow."""
-    values = np.asarray(array, np.float64).ravel()
+    values = np.asarray(array)
+    if values.dtype.kind not in "fiu" and values.dtype.name != "bfloat16":
+        raise TypeError(f"gradients have dtype {values.dtype}, expected real numbers")
+    values = values.astype(np.float64).ravel()
     largest = float(np.abs(values).max(initial=0))
     if largest == 0 or not math.isfinite(largest):
         return largest

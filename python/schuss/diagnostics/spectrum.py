@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from schuss.diagnostics.curvature import Gradient, Product, product_at, vector
 from schuss.diagnostics.lanczos import lanczos
-from schuss.options import POSITIVE_OR_ZERO, number
+from schuss.diagnostics.norms import length
+from schuss.options import POSITIVE_OR_ZERO, function, number
 
 Array = NDArray[Any]
 
@@ -96,11 +97,12 @@ def critical_point(
     """
     x, allowed = vector("x", x), number("gtol", gtol, POSITIVE_OR_ZERO)
     if gradient is not None:
-        length = float(np.linalg.norm(vector("gradient(x)", gradient(x), x)))
-        if length > allowed:
-            raise ValueError(f"x is no critical point: its gradient has a norm of {length:g}, more than gtol={gtol!r}")
-    values, residuals = _spectrum(x, gradient, hvp, hessian, iterations, seed, callback)
-    zero = _zero(values, x, rtol, hessian is not None)
+        size = length(vector("gradient(x)", function("gradient", gradient)(x), x))
+        if size > allowed:
+            raise ValueError(f"x is no critical point: its gradient has a norm of {size:g}, more than gtol={gtol!r}")
+    least = _tolerance(x, rtol, hessian is not None)
+    values, residuals = _spectrum(x, gradient, hvp, hessian, least, iterations, seed, callback)
+    zero = least * float(np.abs(values).max())
     return CriticalPoint(_kind(values, residuals, zero), values, residuals, zero)
 
 
@@ -148,18 +150,19 @@ def condition_number(
         50.0
     """
     x = vector("x", x)
-    values, residuals = _spectrum(x, gradient, hvp, hessian, iterations, seed, callback)
-    zero = _zero(values, x, rtol, hessian is not None)
+    least = _tolerance(x, rtol, hessian is not None)
+    values, residuals = _spectrum(x, gradient, hvp, hessian, least, iterations, seed, callback)
+    zero = least * float(np.abs(values).max())
     if hessian is None and values[0] < -zero and values[-1] > zero:
         raise ValueError(f"the eigenvalues reach from {values[0]:g} to {values[-1]:g}: both signs need a hessian")
     sizes = np.abs(values)
-    least, greatest = int(sizes.argmin()), int(sizes.argmax())
-    if sizes[least] <= zero:
+    small, great = int(sizes.argmin()), int(sizes.argmax())
+    if sizes[small] <= zero:
         return ConditionNumber(math.inf, values, residuals, (math.inf, math.inf))
     low, high = sizes - residuals, sizes + residuals
-    upper = high[greatest] / low[least] if low[least] > 0 else math.inf
-    bounds = (float(max(1, low[greatest] / high[least])), float(upper))
-    return ConditionNumber(float(sizes[greatest] / sizes[least]), values, residuals, bounds)
+    upper = high[great] / low[small] if low[small] > 0 else math.inf
+    bounds = (float(max(1, low[great] / high[small])), float(upper))
+    return ConditionNumber(float(sizes[great] / sizes[small]), values, residuals, bounds)
 
 
 def _spectrum(
@@ -167,6 +170,7 @@ def _spectrum(
     gradient: Gradient | None,
     hvp: Product | None,
     hessian: Callable[[Array], Any] | None,
+    rtol: float,
     iterations: int | None,
     seed: int,
     callback: Callable[[int, float, float], None] | None,
@@ -177,12 +181,18 @@ def _spectrum(
     if hessian is None:
         product = product_at(gradient, hvp)
         found = lanczos(
-            lambda v: product(x, v), x.size, iterations=iterations, seed=seed, dtype=x.dtype, callback=callback
+            lambda v: product(x, v),
+            x.size,
+            iterations=iterations,
+            rtol=rtol / 2,  # to tell a 0 from a sign
+            seed=seed,
+            dtype=x.dtype,
+            callback=callback,
         )
         return found.values, found.residuals
     if hvp is not None:
         raise TypeError("hvp and hessian are given, expected one of them")
-    matrix = np.asarray(hessian(x))
+    matrix = np.asarray(function("hessian", hessian)(x))
     if matrix.shape != (x.size, x.size):
         raise ValueError(f"hessian(x) has shape {matrix.shape}, expected {(x.size, x.size)}")
     matrix = vector("hessian(x)", matrix, matrix)
@@ -191,10 +201,11 @@ def _spectrum(
     return np.linalg.eigvalsh((matrix + matrix.T) / 2), np.zeros(x.size)
 
 
-def _zero(values: Array, x: Array, rtol: float | None, dense: bool) -> float:
+def _tolerance(x: Array, rtol: float | None, dense: bool) -> float:
+    """The part of the greatest magnitude up to which an eigenvalue counts as 0."""
     eps = float(np.finfo(x.dtype).eps)
     default = x.size * eps if dense else math.sqrt(eps)
-    return (default if rtol is None else number("rtol", rtol, POSITIVE_OR_ZERO)) * float(np.abs(values).max())
+    return default if rtol is None else number("rtol", rtol, POSITIVE_OR_ZERO)
 
 
 def _kind(values: Array, residuals: Array, zero: float) -> Kind:

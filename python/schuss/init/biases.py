@@ -118,9 +118,7 @@ def log_odds(y: Any, *, classes: int | None = None, smoothing: float = 0.0, dtyp
         p = (_counts(targets, count("classes", classes, 2)) + extra) / (len(targets) + classes * extra)
         against = np.ones_like(p)
     for unit in np.flatnonzero((p == 0) | (against == 0)):
-        raise ValueError(
-            f"unit {unit} has a marginal of {p[unit]:g}, its log-odds are not finite: smoothing=1 makes them"
-        )
+        raise ValueError(f"y has a marginal of {p[unit]:g} for unit {unit}, its bias is not finite without smoothing")
     return (np.log(p) - np.log(against)).astype(kind)
 
 

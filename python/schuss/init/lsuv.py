@@ -69,10 +69,11 @@ def lsuv(
     """
     allowed, most = number("tolerance", tolerance, POSITIVE), count("max_iterations", max_iterations, 1)
     generator = either(seed, rng, Purpose.INITIALIZATION)
+    if not isinstance(layers, (list, tuple)):
+        raise TypeError(f"layers must be a list, got {layers!r}")
+    _check_weights(dict(_weighted(layers, "layers")))
     copies = copy.deepcopy(list(layers))
     weighted = dict(_weighted(copies, "layers"))
-    if not weighted:
-        raise ValueError("layers has none with params['weight']")
     reached: dict[str, float] = {}
     for name, layer in weighted.items():
         weight = layer.params["weight"]
@@ -98,6 +99,24 @@ def _weighted(layers: Sequence[Any], where: str) -> Iterator[tuple[str, Any]]:
         if "weight" in getattr(layer, "params", {}) and not hasattr(layer, "layers"):
             yield name, layer
         yield from _weighted(getattr(layer, "layers", ()), f"{name}.layers")
+
+
+def _check_weights(weighted: dict[str, Any]) -> None:
+    """Raise TypeError or ValueError unless there are weights, all of which can be written, each by itself."""
+    if not weighted:
+        raise ValueError("layers has none with params['weight']")
+    owners: dict[int, str] = {}
+    for name, layer in weighted.items():
+        weight = layer.params["weight"]
+        if not isinstance(weight, np.ndarray) or weight.dtype not in (np.float32, np.float64):
+            kind = getattr(weight, "dtype", type(weight).__name__)
+            raise TypeError(f"{name}.params['weight'] is {kind}, expected an array of float32 or float64")
+        if weight.ndim < 2 or not weight.flags.writeable:
+            what = f"has shape {weight.shape}" if weight.ndim < 2 else "is read-only"
+            raise ValueError(f"{name}.params['weight'] {what}, expected a writable array of two or more dimensions")
+        if id(weight) in owners:
+            raise ValueError(f"{name} has the weights of {owners[id(weight)]}, expected its own")
+        owners[id(weight)] = name
 
 
 class _Normalized:
