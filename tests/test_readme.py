@@ -48,6 +48,9 @@ def test_the_examples_run(code):
     elif "clip_norm" in code:
         assert names["opt"].steps == 10
         np.testing.assert_array_equal(names["half"], names["theta"].astype(np.float16))
+    elif "schuss.coordinate" in code:
+        assert names["found"].success
+        assert set(range(5)) <= set(names["found"].coef.nonzero()[0])
     elif "schuss.minimize" in code:
         assert names["res"].success
     elif "schuss.data" in code:

@@ -149,6 +149,7 @@ int coordinate_descent(const py::array_t<double>& a, const py::array_t<double>& 
     if (!std::isfinite(f) || !std::isfinite(off)) return static_cast<int>(Status::precision_limit);
     if (off <= enough) return static_cast<int>(Status::converged);
     if (sweeps >= maxiter) return static_cast<int>(Status::iteration_limit);
+    const py::gil_scoped_release released;
     sweep(form, all);
   }
 }

@@ -2,7 +2,14 @@
 // power of two near its largest magnitude, so that nothing overflows or vanishes whatever the units of the data are.
 #pragma once
 
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "schuss/coordinate/problem.hpp"
 #include "schuss/minimize/vector.hpp"
@@ -56,14 +63,12 @@ struct Units {
 inline Units normalise(double* z, Index n, bool centred) {
   constexpr int kMost = 1000;  // beyond it 2^-exponent would overflow or be subnormal
   Units units;
-  double most = 0, zero = 0;
-  for (Index i = 0; i < n; ++i) {
-    most = std::max(most, std::abs(z[i]));
-    zero += 0 * z[i];
-  }
+  Lane most = Lane::Zero();
+  for (Index at = 0; at < padded(n); at += 8) most = most.max(lane(z + at).abs());
+  const double zero = sum(padded(n), [=](Index at) { return Lane(0 * lane(z + at)); });
   units.finite = zero == 0;
-  if (!units.finite || most == 0) return units;
-  units.exponent = std::clamp(std::ilogb(most), -kMost, kMost);
+  if (!units.finite || most.maxCoeff() == 0) return units;
+  units.exponent = std::clamp(std::ilogb(most.maxCoeff()), -kMost, kMost);
   const double factor = std::ldexp(1.0, -units.exponent);
   units.first = centred ? z[0] * factor : 0;
   for (Index i = 0; i < n; ++i) z[i] = z[i] * factor - units.first;
@@ -74,6 +79,28 @@ inline Units normalise(double* z, Index n, bool centred) {
 }
 
 // ---- all columns ----
+
+// Memory that is not set to anything, in large pages where it is large: the threads that fill it touch it first.
+class Uninitialized {
+ public:
+  explicit Uninitialized(Index size) {
+    constexpr std::size_t kPage = std::size_t(1) << 21;
+    const std::size_t bytes = size * sizeof(double), align = bytes >= 2 * kPage ? kPage : 64;
+    values_.reset(static_cast<double*>(std::aligned_alloc(align, (bytes + align) / align * align)));
+    if (!values_) throw std::bad_alloc();
+#if defined(__linux__)
+    if (align == kPage) madvise(values_.get(), bytes, MADV_HUGEPAGE);
+#endif
+  }
+  double* data() { return values_.get(); }
+  const double* data() const { return values_.get(); }
+
+ private:
+  struct Free {
+    void operator()(double* values) const { std::free(values); }
+  };
+  std::unique_ptr<double, Free> values_;
+};
 
 // A matrix of T in memory, with the distances of neighbours in bytes.
 template <class T>
@@ -86,7 +113,7 @@ struct Strided {
 
 struct Columns {
   Index rows = 0, count = 0, stride = 0;
-  Buffer<double> values;
+  Uninitialized values;
   std::vector<Units> units;
   std::vector<double> square;  // ‖z_j‖²
   bool finite = true;
@@ -101,7 +128,7 @@ struct Columns {
         values(stride * count),
         units(count),
         square(count) {
-    constexpr Index kTile = 32;  // columns that are read side by side
+    constexpr Index kTile = 64;  // columns that are read side by side
     const auto task = [&](Index k) { take(from, k * kTile, std::min((k + 1) * kTile, count), centred); };
     threads.team().run((count + kTile - 1) / kTile, threads.helpers(rows * count * 16, max_threads), task);
     for (const Units& u : units) finite = finite && u.finite;
@@ -110,12 +137,18 @@ struct Columns {
  private:
   template <class T>
   void take(const Strided<T>& from, Index begin, Index end, bool centred) {
+    const auto line = [&](Index i, Index j) {  // eight values of a column
+      double* const z = values.data() + j * stride + i;
+      const Index size = std::min<Index>(8, rows - i);
+      for (Index k = 0; k < size; ++k) z[k] = from(i + k, j);
+      for (Index k = size; k < 8; ++k) z[k] = 0;
+    };
     if (from.row_step == sizeof(T)) {
       for (Index j = begin; j < end; ++j)
-        for (Index i = 0; i < rows; ++i) values.data()[j * stride + i] = from(i, j);
+        for (Index i = 0; i < rows; i += 8) line(i, j);
     } else {
-      for (Index i = 0; i < rows; ++i)
-        for (Index j = begin; j < end; ++j) values.data()[j * stride + i] = from(i, j);
+      for (Index i = 0; i < rows; i += 8)
+        for (Index j = begin; j < end; ++j) line(i, j);
     }
     for (Index j = begin; j < end; ++j) {
       double* const z = values.data() + j * stride;

@@ -42,11 +42,11 @@ class ElasticNet {
         l2_(z_.count),
         c_(z_.count),
         out_(z_.count, 0) {
-    const double n = static_cast<double>(z_.rows);
+    const double size = std::min(static_cast<double>(z_.rows) * request.alpha, std::numeric_limits<double>::max());
     for (Index j = 0; j < z_.count; ++j) {
       const int e = z_.units[j].exponent;
-      l1_[j] = std::ldexp(n * request.alpha * request.l1_ratio, -unit() - e);
-      l2_[j] = std::ldexp(n * request.alpha * (1 - request.l1_ratio), -2 * e);
+      l1_[j] = std::ldexp(size * request.l1_ratio, -unit() - e);
+      l2_[j] = std::ldexp(size * (1 - request.l1_ratio), -2 * e);
       if (z_.square[j] > 0) candidates_.push_back(j);
     }
     uu_ = dot(u(), u(), z_.stride);
@@ -89,7 +89,7 @@ class ElasticNet {
  private:
   static constexpr int kPatience = 6;
   static constexpr Index kAtOnce = 128;  // columns that are not worth a choice
-  static constexpr Index kLargestGram = 2048;
+  static constexpr Index kLargestGram = 1024;
 
   const double* u() const { return y_[0]; }
   int unit() const { return y_.units[0].exponent; }

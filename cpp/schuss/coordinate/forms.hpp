@@ -1,55 +1,16 @@
-// The two forms in which a working set of coordinates is descended, and what makes each faster than sweeps alone.
+// The two forms in which a working set of coordinates is descended, and Newton's step on the support in each, where the
+// objective is a quadratic: sweeps find the support, and such steps end what sweeps alone would take long for.
 //
-//   Gram       keeps q = Zᵀr for all coordinates; a move costs as many operations as there are coordinates. On the
-//              support the objective is a quadratic, and Newton's step with an exact search along it ends the descent.
-//   Residual   keeps r; a move costs as many operations as there are rows. The exact search is along the sum of the
-//              moves of a sweep.
+//   Gram       keeps q = Zᵀr for all coordinates; a move costs as many operations as there are coordinates. Newton's
+//              direction is solved for by Cholesky.
+//   Residual   keeps r; a move costs as many operations as there are rows. Newton's direction is solved for by
+//              conjugate gradients.
 #pragma once
 
-#include "schuss/coordinate/columns.hpp"
+#include "schuss/coordinate/cholesky.hpp"
+#include "schuss/coordinate/search.hpp"
 
 namespace schuss::coordinate {
-
-// LLᵀ of a symmetric positive definite matrix, row by row. A millionth of a millionth is added to each diagonal
-// element, so that equal columns have a factor, too.
-class Cholesky {
- public:
-  template <class Element>
-  bool factor(Index size, const Element& element) {
-    constexpr double kRidge = 1e-12;
-    size_ = size, stride_ = padded(size);
-    rows_.assign(size_ * stride_, 0);
-    for (Index i = 0; i < size_; ++i) {
-      double* const row = rows_.data() + i * stride_;
-      for (Index j = 0; j < i; ++j) {
-        const double* const other = rows_.data() + j * stride_;
-        row[j] = (element(i, j) - dot(row, other, padded(j))) / other[j];  // row[j …] is still zero
-      }
-      const double pivot = element(i, i) * (1 + kRidge) - dot(row, row, padded(i));
-      if (!(pivot > 0)) return false;
-      row[i] = std::sqrt(pivot);
-    }
-    return true;
-  }
-
-  // b ← (LLᵀ)⁻¹b; b is padded with zeros.
-  void solve(double* b) const {
-    std::vector<double> y(stride_, 0);
-    for (Index i = 0; i < size_; ++i) {
-      const double* const row = rows_.data() + i * stride_;
-      y[i] = (b[i] - dot(row, y.data(), padded(i))) / row[i];
-    }
-    for (Index i = size_ - 1; i >= 0; --i) {
-      const double* const row = rows_.data() + i * stride_;
-      b[i] = y[i] / row[i];
-      for (Index j = 0; j < i; ++j) y[j] -= b[i] * row[j];
-    }
-  }
-
- private:
-  Index size_ = 0, stride_ = 0;
-  std::vector<double> rows_;
-};
 
 class Gram {
  public:
@@ -63,34 +24,25 @@ class Gram {
   double gradient(Index j) const { return q_[j]; }
   void move(Index j, double by) { subtract_multiple(q_, by, row(j), length_); }
 
-  void remember(const Coordinates&) {}
-  static bool due(const Coordinates& x, Index sweeps) {  // a factorization costs no more than the sweeps before it
-    Index support = 0;
-    for (Index j = 0; j < x.count; ++j) support += x.v[j] != 0;
-    return sweeps >= 2 + support / 8;
-  }
+  // A factorization costs no more than the sweeps before it.
+  static bool due(Index support, Index sweeps) { return sweeps >= 4 + support / 16; }
 
-  // Newton's step on the support, where the penalty has a gradient, and the exact search along it.
-  void accelerate(const Coordinates& x) {
-    support_.clear();
-    for (Index j = 0; j < x.count; ++j)
-      if (x.v[j] != 0) support_.push_back(j);
-    const Index size = std::ssize(support_);
-    if (size == 0 || size > kLargest) return;
+  bool newton(const Coordinates& x) {
+    const std::vector<Index>& support = search_.look(x);
+    const Index size = std::ssize(support);
+    if (size == 0 || size > kLargest) return false;
     const auto element = [&](Index i, Index j) {
-      return row(support_[i])[support_[j]] + (i == j ? x.l2[support_[i]] : 0);
+      return row(support[i])[support[j]] + (i == j ? x.l2[support[i]] : 0);
     };
-    if (!cholesky_.factor(size, element)) return;
+    if (!cholesky_.factor(size, element)) return false;
     newton_.assign(padded(size), 0);
-    for (Index i = 0; i < size; ++i) {
-      const Index j = support_[i];
-      newton_[i] = q_[j] - x.l2[j] * x.v[j] - std::copysign(x.l1[j], x.v[j]);
-    }
+    for (Index i = 0; i < size; ++i) newton_[i] = descent(x, support[i], q_[support[i]]);
     cholesky_.solve(newton_.data());
-    follow(x);
+    for (Index i = 0; i < size; ++i) search_.direction[support[i]] = newton_[i];
+    return search_.follow(*this, x);
   }
 
-  // 2 · ½cᵀG⁻¹c, a bound on what is left where nothing is penalised; G then is that of all coordinates.
+  // cᵀG⁻¹c, twice of what is left at most where nothing is penalised; G then is that of all coordinates.
   double decrement(const Coordinates& x, const double* c) {
     const auto element = [&](Index i, Index j) { return row(i)[j]; };
     if (x.count > kLargest || !cholesky_.factor(x.count, element)) return kInfinity;
@@ -108,29 +60,26 @@ class Gram {
     return duality_gap(x, q_, std::max(rr, 0.0)).value;
   }
 
+  // ---- for the search ----
+
+  void image(const Coordinates& x, const double* d, std::vector<double>& to) const {
+    to.assign(length_, 0);
+    for (Index j = 0; j < x.count; ++j)
+      if (d[j] != 0) subtract_multiple(to.data(), -d[j], row(j), length_);
+  }
+  double slope(const Coordinates& x, const double* d, const double*) const { return product(x, q_, d); }
+  double curvature(const Coordinates& x, const double* d, const double* image) const { return product(x, image, d); }
+  void follow(const double* image, double t) { subtract_multiple(q_, t, image, length_); }
+
  private:
   static constexpr Index kLargest = 1024;  // support that is factorized
 
   const double* row(Index j) const { return g_ + j * stride_; }
 
-  void follow(const Coordinates& x) {
-    direction_.assign(length_, 0);
-    image_.assign(length_, 0);
-    double curvature = 0, slope = 0;
-    for (std::size_t i = 0; i < support_.size(); ++i) {
-      const Index j = support_[i];
-      direction_[j] = newton_[i];
-      subtract_multiple(image_.data(), -newton_[i], row(j), length_);
-    }
-    for (const Index j : support_) {
-      const double d = direction_[j];
-      curvature += d * (image_[j] + x.l2[j] * d);
-      slope += d * (q_[j] - x.l2[j] * x.v[j]);
-    }
-    const double t = step_along(x, direction_.data(), curvature, slope, kinks_);
-    if (!(t > 0) || !std::isfinite(t)) return;
-    step(x, direction_.data(), t);
-    subtract_multiple(q_, t, image_.data(), length_);
+  static double product(const Coordinates& x, const double* a, const double* d) {
+    double sum = 0;
+    for (Index j = 0; j < x.count; ++j) sum += a[j] * d[j];
+    return sum;
   }
 
   const double* g_;
@@ -138,9 +87,8 @@ class Gram {
   double* q_;
   double uu_;
   std::vector<double> c_;  // Zᵀu
-  std::vector<Index> support_;
-  std::vector<double> newton_, direction_, image_;
-  Kinks kinks_;
+  std::vector<double> newton_;
+  Search search_;
   Cholesky cholesky_;
 };
 
@@ -152,43 +100,79 @@ class Residual {
   double gradient(Index j) const { return dot(columns_[j], r_, n_); }
   void move(Index j, double by) { subtract_multiple(r_, by, columns_[j], n_); }
 
-  void remember(const Coordinates& x) {
-    before_.assign(r_, r_ + n_);
-    direction_.assign(x.v, x.v + x.count);
-  }
-  static bool due(const Coordinates&, Index sweeps) { return sweeps >= 1; }
+  static bool due(Index, Index sweeps) { return sweeps >= 5; }
 
-  // On along the sum of the moves since `remember`.
-  void accelerate(const Coordinates& x) {
-    double curvature = 0, slope = 0;
-    for (Index j = 0; j < x.count; ++j) {
-      const double d = direction_[j] = x.v[j] - direction_[j];
-      if (d == 0) continue;
-      curvature += x.l2[j] * d * d;
-      slope -= x.l2[j] * x.v[j] * d;
-    }
-    for (Index i = 0; i < n_; ++i) before_[i] -= r_[i];  // Zd
-    curvature += dot(before_.data(), before_.data(), n_);
-    slope += dot(before_.data(), r_, n_);
-    const double t = step_along(x, direction_.data(), curvature, slope, kinks_);
-    if (!(t > 0) || !std::isfinite(t)) return;
-    step(x, direction_.data(), t);
-    subtract_multiple(r_, t, before_.data(), n_);
+  bool newton(const Coordinates& x) {
+    const std::vector<Index>& support = search_.look(x);
+    if (support.empty()) return false;
+    solve(x, support);
+    return search_.follow(*this, x);
   }
 
-  double gap(const Coordinates& x) {
-    if (++asked_ % 8 != 0) return kInfinity;  // it costs half a sweep
-    gradients_.resize(x.count);
-    for (Index j = 0; j < x.count; ++j) gradients_[j] = gradient(j);
-    return duality_gap(x, gradients_.data(), dot(r_, r_, n_)).value;
+  double gap(const Coordinates& x) const {
+    std::vector<double> c(x.count);
+    for (Index j = 0; j < x.count; ++j) c[j] = gradient(j);
+    return duality_gap(x, c.data(), dot(r_, r_, n_)).value;
   }
+
+  // ---- for the search ----
+
+  void image(const Coordinates& x, const double* d, std::vector<double>& to) const {
+    to.assign(n_, 0);
+    for (Index j = 0; j < x.count; ++j)
+      if (d[j] != 0) subtract_multiple(to.data(), -d[j], columns_[j], n_);
+  }
+  double slope(const Coordinates&, const double*, const double* image) const { return dot(r_, image, n_); }
+  double curvature(const Coordinates&, const double*, const double* image) const { return dot(image, image, n_); }
+  void follow(const double* image, double t) { subtract_multiple(r_, t, image, n_); }
 
  private:
+  static constexpr int kSteps = 50;
+
+  // Newton's direction by conjugate gradients in units of the diagonal, or, where the quadratic has no curvature, that
+  // direction. `left` is what the direction still leaves of the gradient.
+  void solve(const Coordinates& x, const std::vector<Index>& support) {
+    const Index size = std::ssize(support);
+    std::vector<double> left(size), p(size), step(x.count, 0), image;
+    const auto diagonal = [&](Index i) { return x.square[support[i]] + x.l2[support[i]]; };
+    const auto product = [&] {
+      double sum = 0;
+      for (Index i = 0; i < size; ++i) sum += left[i] * left[i] / diagonal(i);
+      return sum;
+    };
+    for (Index i = 0; i < size; ++i) left[i] = descent(x, support[i], gradient(support[i]));
+    double before = product(), beta = 0;
+    const double enough = 1e-12 * before;
+    for (int steps = 0; steps < kSteps && before > enough; ++steps) {
+      double bend = 0, size_of_p = 0;
+      for (Index i = 0; i < size; ++i) {
+        const Index j = support[i];
+        step[j] = p[i] = left[i] / diagonal(i) + beta * p[i];
+        bend += x.l2[j] * p[i] * p[i];
+        size_of_p += diagonal(i) * p[i] * p[i];
+      }
+      this->image(x, step.data(), image);
+      bend += dot(image.data(), image.data(), n_);
+      if (!(bend > 1e-13 * size_of_p)) {
+        search_.direction = step;
+        return;
+      }
+      const double alpha = before / bend;
+      for (Index i = 0; i < size; ++i) {
+        const Index j = support[i];
+        search_.direction[j] += alpha * p[i];
+        left[i] -= alpha * (dot(columns_[j], image.data(), n_) + x.l2[j] * p[i]);
+      }
+      const double now = product();
+      beta = now / before;
+      before = now;
+    }
+  }
+
   std::vector<const double*> columns_;
-  Index n_, asked_ = 0;
+  Index n_;
   double* r_;
-  std::vector<double> before_, direction_, gradients_;
-  Kinks kinks_;
+  Search search_;
 };
 
 // Sweeps until the gap of these coordinates is at most `target`, or does not shrink any more, or there were `most`
@@ -199,16 +183,15 @@ Index descend(Form& form, const Coordinates& x, double target, Index most, const
   double least = kInfinity;
   Index sweeps = 0;
   for (Index since = 0, idle = 0; sweeps < most && idle < kPatience;) {
-    form.remember(x);
     sweep(form, x);
     ++sweeps;
     tick();
-    if (!form.due(x, ++since) && sweeps < most) continue;
+    const Index support = support_of(x), repeat = std::min<Index>(2 + support / 32, 10);
+    if (!form.due(support, ++since) && sweeps < most) continue;
     since = 0;
-    form.accelerate(x);
+    for (Index again = 0; again < repeat && form.newton(x); ++again) tick();
     const double gap = form.gap(x);
     if (gap <= target) break;
-    if (gap == kInfinity) continue;
     idle = gap < 0.9 * least ? 0 : idle + 1;
     least = std::min(least, gap);
   }

@@ -2,9 +2,6 @@
 // so the bits do not depend on the number of threads.
 #pragma once
 
-#ifndef EIGEN_DONT_PARALLELIZE
-#define EIGEN_DONT_PARALLELIZE
-#endif
 #include <Eigen/Core>
 
 #include "schuss/coordinate/columns.hpp"
@@ -49,7 +46,7 @@ class Products {
  private:
   void reserve(Index before) {
     if (count_ <= stride_) return;
-    const Index stride = padded(std::max(count_, std::min<Index>(2 * stride_, 2048)));
+    const Index stride = padded(std::max(count_, std::min<Index>(2 * stride_, 1024)));
     Buffer<double> larger(stride * stride);
     for (Index i = 0; i < before; ++i)
       std::memcpy(larger.data() + i * stride, g_.data() + i * stride_, before * sizeof(double));

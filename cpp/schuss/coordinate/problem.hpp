@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
-#include <vector>
 
 #include "schuss/team.hpp"
 
@@ -33,8 +31,8 @@ struct Coordinates {
   }
 };
 
-// The soft threshold: what minimises ½(t − g)² + λ|t|.
-inline double soft(double g, double l1) { return g > l1 ? g - l1 : g < -l1 ? g + l1 : 0 * g; }
+// The soft threshold: what minimises ½(t − g)² + λ|t|. Not a number stays that.
+inline double soft(double g, double l1) { return g > l1 ? g - l1 : g < -l1 ? g + l1 : g == g ? 0 : g; }
 
 // The exact minimiser over v_j where `gradient` = z_jᵀ(u − Zv); Friedman, Hastie and Tibshirani 2010, equation 5. A
 // column of zeros has nothing to say, so its penalty decides.
@@ -51,41 +49,6 @@ void sweep(Form& form, const Coordinates& x) {
     if (by == 0) continue;
     x.v[j] = next;
     form.move(j, by);
-  }
-}
-
-// ---- along a direction ----
-
-using Kinks = std::vector<std::pair<double, double>>;
-
-// The exact step along d: the t ≥ 0 that minimises ½κt² − σt + Σ λ_j|v_j + t·d_j|, where κ and σ are the curvature and
-// the slope of all that is smooth. Between two signs' changes that is a parabola, and the slope jumps up at each.
-inline double step_along(const Coordinates& x, const double* d, double curvature, double slope, Kinks& kinks) {
-  kinks.clear();
-  double rise = -slope, at = 0;
-  for (Index j = 0; j < x.count; ++j) {
-    if (d[j] == 0) continue;
-    rise += x.l1[j] * (x.v[j] > 0 ? d[j] : x.v[j] < 0 ? -d[j] : std::abs(d[j]));
-    if (x.v[j] * d[j] < 0) kinks.emplace_back(-x.v[j] / d[j], 2 * x.l1[j] * std::abs(d[j]));
-  }
-  if (!(rise < 0)) return 0;
-  std::sort(kinks.begin(), kinks.end());
-  for (const auto& [t, bend] : kinks) {
-    const double there = rise + curvature * (t - at);
-    if (there >= 0) break;
-    rise = there + bend;
-    at = t;
-    if (rise >= 0) return at;
-  }
-  return curvature > 0 ? at - rise / curvature : at;
-}
-
-// v + t·d, with an exact zero where the step ends in one.
-inline void step(const Coordinates& x, const double* d, double t) {
-  for (Index j = 0; j < x.count; ++j) {
-    if (d[j] == 0) continue;
-    const bool ends_in_zero = x.v[j] * d[j] < 0 && t == -x.v[j] / d[j];
-    x.v[j] = ends_in_zero ? 0 : x.v[j] + t * d[j];
   }
 }
 

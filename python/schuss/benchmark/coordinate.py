@@ -1,8 +1,8 @@
 """The suite of coordinate descent: `schuss bench --suite coordinate`.
 
-scikit-learn is the peer. Before anyone is timed, every contestant must have found the same optimum: its objective may be
-above ours by no more than its tolerance allows. Contestants take turns round after round, and ratios are medians of
-ratios within one round.
+scikit-learn is the peer. Before anyone is timed, every contestant must have found the same optimum: objectives may
+differ by what the tolerances allow. Contestants take turns round after round, and ratios are medians of ratios within
+one round.
 """
 
 import argparse

@@ -45,25 +45,30 @@ def lasso(X: Array, y: Array, alpha: float, *, fit_intercept: bool = True, sweep
 
 
 def duality_gap(X: Array, y: Array, w: Array, alpha: float, l1_ratio: float = 1.0) -> float:
-    """How far (1/2n)‖y - Xw‖² + α·ρ·‖w‖₁ + ½α(1 - ρ)‖w‖² may be above its minimum, ρ > 0: Fercoq et al. 2015.
+    """How far (1/2n)‖y - Xw‖² + α·ρ·‖w‖₁ + ½α(1 - ρ)‖w‖² may be above its minimum: Fercoq et al. 2015.
 
-    The L2 term makes it a lasso with √(nα(1 - ρ))·I below X, whose dual point is the residual scaled to be feasible.
+    The dual point is the residual; for the lasso, ρ = 1, it is scaled to be feasible.
     """
-    n, p = X.shape
-    X = np.vstack([X, np.sqrt(n * alpha * (1 - l1_ratio)) * np.eye(p)])
-    y = np.concatenate([y, np.zeros(p)])
+    n, l1, l2 = len(y), len(y) * alpha * l1_ratio, len(y) * alpha * (1 - l1_ratio)
     r = y - X @ w
-    steepest = np.abs(X.T @ r).max(initial=0)
-    theta = r * min(1.0, n * alpha * l1_ratio / steepest) if steepest > 0 else r
-    primal = 0.5 * r @ r + n * alpha * l1_ratio * np.abs(w).sum()
-    return float((primal - (theta @ y - 0.5 * theta @ theta)) / n)
+    c = np.abs(X.T @ r)
+    primal = 0.5 * r @ r + l1 * np.abs(w).sum() + 0.5 * l2 * w @ w
+    theta, conjugate = r, 0.0
+    if l2 > 0:
+        conjugate = float((np.maximum(c - l1, 0) ** 2).sum() / (2 * l2))
+    elif c.max(initial=0) > l1:
+        theta = r * (l1 / c.max())
+    return float((primal - (theta @ y - 0.5 * theta @ theta - conjugate)) / n)
 
 
 def sparse_encode(X: Array, dictionary: Array, alpha: float, *, sweeps: int = 1000) -> Array:
-    """The codes: a lasso for each sample, on the Gram matrix of the atoms."""
+    """The codes: a lasso for each sample, on the Gram matrix of the atoms, all samples at once."""
     A, B = dictionary @ dictionary.T, X @ dictionary.T
-    codes = [coordinate_descent(A, b, np.zeros_like(b), alpha=alpha, sweeps=sweeps) for b in B]
-    return np.array(codes).reshape(B.shape)
+    H = np.zeros_like(B)
+    for _ in range(sweeps):
+        for k in np.flatnonzero(A.diagonal()):
+            H[:, k] = soft(B[:, k] - H @ A[k] + A[k, k] * H[:, k], alpha) / A[k, k]
+    return H
 
 
 def sparse_objective(X: Array, H: Array, W: Array, alpha: float) -> float:
