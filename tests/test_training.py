@@ -334,7 +334,7 @@ def test_with_batch_normalization_fewer_epochs_reach_as_much(tmp_path):
 
     best = {}
     for batch_norm in (False, True):
-        results = [run(Options(seed=seed, batch_norm=batch_norm, out=tmp_path))[0]["adam"] for seed in range(3)]
+        results = [run(Options(seed=seed, batch_norm=batch_norm, out=tmp_path))[0]["adam"] for seed in range(6)]
         assert min(result.test_accuracy for result in results) >= 0.97
         best[batch_norm] = sum(result.best_epoch for result in results)
     assert best[True] < 0.8 * best[False]

@@ -3,10 +3,10 @@
 A recurrent network of {width} units, whose weights W are an orthogonal matrix times λ, learns the adding problem: the
 sum of two marked numbers among {steps}. On its way back through time the gradient is multiplied by W again and again.
 Left: its norm at the start, by the step it has come back to. With λ = {steep_gain} it has grown by a factor of
-{exploded:.0f}, with λ = {small_gain} it has all but vanished, to {vanished:.1g} of what it was. Right: the training loss
-from λ = {gain}, with momentum and the rate {lr}. Without clipping it ends at {plain:.2g}, with gradients clipped to a
-norm of {limit} at {norm:.2g} and with their elements clipped to {limit_value} at {value:.2g}. To answer with 1 always
-has a loss of {guess:.2g}.
+{exploded:.0f}, with λ = {small_gain} it has all but vanished, to {vanished:.1g} of what it was. Right: the training
+loss from λ = {gain}, with momentum and the rate {lr}. Without clipping it ends at {plain:.2g}, with gradients clipped
+to a norm of {limit} at {norm:.2g} and with their elements clipped to {limit_value} at {value:.2g}. To answer with 1
+always has a loss of {guess:.2g}.
 
 `clip_norm` and `clip_value` of every optimizer, `schuss train --recurrent --clip-norm --clip-value`; Deep Learning,
 sections 8.2.4, 8.2.5 and 10.11.1; Pascanu et al. 2013.

@@ -5,8 +5,8 @@ epochs it learns both the labels and what a wide shallow teacher, with two hidde
 first of these: a linear regressor on the student's middle layer then tells {told:.0%} of the variance of the teacher's
 units on the validation set. It learns the labels alone for {epochs} epochs more, and its mean validation loss is
 {hinted:.2f}. A student without hints has {early:.2f} after its first {epochs} epochs, and {plain:.2f} after as many as
-the other one has had, {together}. The hints are learned, then, but on digits this easy they are no help to a student who
-can learn the labels by itself.
+the other one has had, {together}. The hints are learned, then, but on digits this easy they are no help to a student
+who can learn the labels by itself.
 
 `schuss train --hints`; Deep Learning, section 8.7.4; Romero et al. 2015.
 """

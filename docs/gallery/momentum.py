@@ -1,9 +1,10 @@
 """Momentum in a narrow valley
 
 Gradient descent, momentum and Nesterov momentum take {steps} steps each on f = ½(x² + {kappa}·y²), from the same point
-and with learning rates that suit each; for gradient descent, with κ = {kappa}, the best is 2/(1 + κ). Across the valley the gradient is {kappa} times as steep as along it, so gradient descent creeps along the
-floor: it ends {sgd:.2g} from the minimum. Momentum adds up what successive gradients agree on and ends at
-{momentum:.2g}, Nesterov momentum, which looks ahead, at {nesterov:.2g}.
+and with learning rates that suit each; for gradient descent, with κ = {kappa}, the best is 2/(1 + κ). Across the
+valley the gradient is {kappa} times as steep as along it, so gradient descent creeps along the floor: it ends
+{sgd:.2g} from the minimum. Momentum adds up what successive gradients agree on and ends at {momentum:.2g}, Nesterov
+momentum, which looks ahead, at {nesterov:.2g}.
 
 `schuss.SGD`, `schuss.Momentum`, `schuss.Nesterov`; Deep Learning, sections 8.3.2 and 8.3.3.
 """

@@ -1,8 +1,9 @@
 """Methods that know the curvature
 
-Gradient descent, conjugate gradients, BFGS and Newton's method minimise Rosenbrock's function of {variables} variables,
-a curved valley, down to a gradient of {gtol:g}. Newton's method takes {newton} evaluations, BFGS {bfgs}, conjugate
-gradients {cg}; gradient descent with the same line search has f = {gd_left:.2g} after {gd} of them, where it was stopped.
+Gradient descent, conjugate gradients, BFGS and Newton's method minimise Rosenbrock's function of {variables}
+variables, a curved valley, down to a gradient of {gtol:g}. Newton's method takes {newton} evaluations, BFGS {bfgs},
+conjugate gradients {cg}; gradient descent with the same line search has f = {gd_left:.2g} after {gd} of them, where it
+was stopped.
 
 `schuss.minimize`; Deep Learning, section 8.6.
 """

@@ -2,9 +2,9 @@
 
 A network with {hidden} hidden layers of {width} units learns the digits 0 to 4 for {lessons} epochs. Are its hidden
 layers of use for the digits 5 to 9? Left: they stay as they are, and only a new output layer learns, {runs} times; the
-mean validation accuracy is {fixed_transferred:.1%}, and {fixed_scratch:.1%} on hidden layers with random weights. Right:
-all layers learn. After {epochs} epochs it is {all_transferred:.1%} with the layers transferred and {all_scratch:.1%} from
-scratch: there are examples enough of this easy task.
+mean validation accuracy is {fixed_transferred:.1%}, and {fixed_scratch:.1%} on hidden layers with random weights.
+Right: all layers learn. After {epochs} epochs it is {all_transferred:.1%} with the layers transferred and
+{all_scratch:.1%} from scratch: there are examples enough of this easy task.
 
 `schuss train --transfer`; Deep Learning, sections 8.7.4 and 15.2; Yosinski et al. 2014.
 """
