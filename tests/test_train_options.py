@@ -279,6 +279,15 @@ def test_the_gradient_is_told_to_vanish_or_to_explode_from_a_factor_of_100_on(no
 
 
 @needs_extra
+def test_a_network_that_cannot_be_initialized_is_refused_in_one_line(tmp_path, capsys):
+    train = ["train", "--depth", "12", "--hidden", "1", "--init", "lsuv", "--out", str(tmp_path / "run")]
+    assert main(train) == 2  # one of its eleven ReLUs is silent for all examples
+    message = r"schuss train: error: --init lsuv: layers\[\d+\]: the variance of the output is 0, .*--seed may help\n"
+    assert re.fullmatch(message, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+@needs_extra
 def test_a_preparation_that_diverges_is_told(tmp_path, capsys):
     train = [*SMALL, "--hidden", "8,8", "--pretrain", "2", "--optimizer", "sgd", "--lr", "1e20", "--epochs", "1"]
     for resumption in ([], ["--resume"]):

@@ -28,6 +28,10 @@ FINAL = 0.01  # what is left of the learning rate at the end, where a schedule h
 FIRST_MOMENTUM, MOMENTUM = 0.5, 0.9  # where a schedule begins, and where it ends: the momentum of the recipes
 
 
+class InitializationError(ValueError):
+    """The network that was asked for cannot be initialized as was asked for."""
+
+
 def task(split: Split, options: Options) -> Split:
     """The data to train, validate and test with: all digits or, after a transfer, 5 to 9."""
     if options.transfer is None:
@@ -53,7 +57,10 @@ def network(options: Options, training: Examples) -> Network:
     _set_biases(made, options.bias_init, training.y, outputs)
     if options.init == "lsuv":
         batch = next(iter(Minibatches(training, min(len(training.y), 256), seed=options.seed)))
-        init.lsuv(made.layers, batch.x, rng=rng)
+        try:
+            init.lsuv(made.layers, batch.x, rng=rng)
+        except ValueError as error:
+            raise InitializationError(f"--init lsuv: {error}; wider layers or another --seed may help") from None
     return made
 
 

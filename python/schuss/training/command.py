@@ -143,6 +143,7 @@ def train(options: Options, command: list[str]) -> int:
     if options.full_batch:
         return _full_batch(options)
     from schuss.training import report
+    from schuss.training.build import InitializationError
     from schuss.training.checkpoint import CheckpointError
     from schuss.training.run import run
 
@@ -150,6 +151,8 @@ def train(options: Options, command: list[str]) -> int:
         results, interrupted = run(options)
     except CheckpointError as error:
         return _fail(f"cannot resume: {error}")
+    except InitializationError as error:
+        return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot write to --out {options.out}: {error}")
     if results:

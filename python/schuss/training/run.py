@@ -25,12 +25,13 @@ def run(options: Options) -> tuple[dict[str, Result], bool]:
 
     Raises:
         CheckpointError: A training cannot be resumed. None has been begun then.
+        InitializationError: The network cannot be initialized. Nothing has been written then.
         OSError: The folder cannot be written.
     """
-    if not options.resume:
-        options.out.mkdir(parents=True, exist_ok=True)
     split = load_digits(stream(options.seed, Purpose.SPLIT), options.dtype)
     trainings = [Training(optimizer, split, options) for optimizer in options.optimizers]
+    if not options.resume:
+        options.out.mkdir(parents=True, exist_ok=True)
     for training in trainings:
         training.load() if options.resume else training.save()
     # Products this small gain nothing from threads, and a BLAS whose threads spin while they wait takes the cores away
