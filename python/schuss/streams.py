@@ -19,6 +19,8 @@ class Purpose(enum.IntEnum):
     SMOOTHING = 4
     CURRICULUM = 5
     NOISE = 6
+    SPLIT = 7
+    PREPARATION = 8
 
 
 def stream(seed: Any, purpose: Purpose, *key: int) -> np.random.Generator:
@@ -31,6 +33,12 @@ def stream(seed: Any, purpose: Purpose, *key: int) -> np.random.Generator:
         ValueError: `seed` is out of [0, 2¹²⁸).
     """
     return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=(purpose, *key)))
+
+
+def derived_seed(seed: Any, purpose: Purpose, *key: int) -> int:
+    """A seed of its own for a purpose and a key, for what takes seeds and not generators; raises as `stream`."""
+    words = np.random.SeedSequence(check_seed(seed), spawn_key=(purpose, *key)).generate_state(4)
+    return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 
 def check_seed(seed: Any) -> int:
