@@ -1,6 +1,17 @@
 """schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import continuation, coordinate, data, diagnostics, examples, init, kernels, linalg, reference, schedules
+from schuss import (
+    continuation,
+    coordinate,
+    data,
+    diagnostics,
+    examples,
+    init,
+    kernels,
+    linalg,
+    reference,
+    schedules,
+)
 from schuss._core import version as __version__
 from schuss.info import show_config
 from schuss.minimizers import (

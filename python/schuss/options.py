@@ -35,15 +35,14 @@ class Default(float):
 
 
 class Interval:
-    """The numbers from `low`, which is not among them if `open`, up to `high`, which is only if `closed`."""
+    """The numbers between `low`, which belongs to them unless `open`, and `high`, which does only if `closed`."""
 
-    def __init__(self, low: float, high: float, *, closed: bool = False, open: bool = False) -> None:
-        self.low, self.high, self.closed, self.open = low, high, closed, open
+    def __init__(self, low: float, high: float, *, open: bool = False, closed: bool = False) -> None:
+        self.low, self.high, self.open, self.closed = low, high, open, closed
 
     def __contains__(self, value: float) -> bool:
-        if value == self.low:
-            return not self.open
-        return self.low < value < self.high or (self.closed and value == self.high)
+        above = self.low < value or (self.low == value and not self.open)
+        return above and (value < self.high or (self.closed and value == self.high))
 
     def __str__(self) -> str:
         return f"{'(' if self.open else '['}{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
