@@ -47,7 +47,7 @@ class Tensor:
         """An array of this tensor, to compute with."""
         if name not in self.formats:
             return np.array(stored)
-        return storage.decode(stored, self.formats[name], positive=name in self.positive).astype(self.dtype)
+        return np.array(storage.decode(stored, self.formats[name], positive=name in self.positive), self.dtype)
 
 
 def gradient_norm(grads: Sequence[Array]) -> float:
