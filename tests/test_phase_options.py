@@ -164,6 +164,29 @@ def test_parameters_hold_the_average_for_a_while():
     assert opt.steps == 3
 
 
+def test_parameters_without_dimensions_hold_their_average_and_begin_their_states():
+    theta = np.array(1.0, np.float32)
+    opt = schuss.SGD([theta], lr=0.5, average="uniform")
+    for _ in range(2):
+        opt.step([theta.copy()])
+    with opt.averaged_params():
+        assert theta == 0.375
+    assert theta == 0.25
+    assert schuss.Rprop([theta], lr=0.5).state["size"][0] == 0.5
+
+
+def test_while_parameters_hold_the_average_it_is_what_theta_gives_and_nothing_is_loaded():
+    theta = np.array([4.0, -2.0])
+    opt = schuss.Nesterov([theta], lr=0.1, average="uniform")
+    for _ in range(3):
+        opt.step([theta.copy()])
+    mean, saved = opt.average()[0], opt.state_dict()
+    with opt.averaged_params():
+        np.testing.assert_array_equal(opt.theta()[0], mean)
+        with pytest.raises(ValueError, match=re.escape("load_state_dict() within averaged_params()")):
+            opt.load_state_dict(saved)
+
+
 def test_without_averaging_there_is_no_average():
     opt = schuss.SGD([np.ones(2)], lr=0.1)
     with pytest.raises(ValueError, match="average is None, expected 'ema' or 'uniform' at construction"):
