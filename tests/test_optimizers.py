@@ -90,6 +90,20 @@ def test_copies_and_pickles_are_independent(cls, options):
             assert not np.shares_memory(own[name], params[name])
 
 
+@pytest.mark.parametrize(
+    ("cls", "options"), [(schuss.Rprop, {}), (schuss.DeltaBarDelta, {"kappa": 0.01, "phi": 0.5, "gamma": 0.3})]
+)
+def test_a_first_step_size_is_loaded_with_the_state_that_was_made_for_it(cls, options):
+    straight, resumed = np.ones(3), np.ones(3)
+    one, other = cls([straight], lr=0.01, **options), cls([resumed], lr=0.5, **options)
+    other.load_state_dict(one.state_dict())
+    for _ in range(3):
+        one.step([straight.copy()])
+        other.step([resumed.copy()])
+    np.testing.assert_array_equal(resumed, straight)
+    assert other.groups[0]["lr"] == 0.01
+
+
 STATE_ERRORS = [
     ("optimizer", lambda s: {**s, "optimizer": "AdamW"}, ValueError, "state['optimizer'] is 'AdamW', expected 'Adam'"),
     ("groups", lambda s: {**s, "groups": s["groups"] * 2}, ValueError, "state['groups'] has 2 entries, expected 1"),
@@ -100,7 +114,13 @@ STATE_ERRORS = [
         ValueError,
         "state lacks 'steps', expected what state_dict() gives",
     ),
-    ("steps", lambda s: {**s, "steps": -1}, ValueError, "state['steps'] is -1, expected an integer of at least 0"),
+    ("steps", lambda s: {**s, "steps": -1}, ValueError, "state['steps'] must be an integer of at least 0, got -1"),
+    ("endless", lambda s: {**s, "steps": 10**30}, ValueError, "state['steps'] must be an integer of at least 0"),
+    ("broken", lambda s: {**s, "averaged": 0.5}, TypeError, "state['averaged'] must be an integer of at least 0, got"),
+    ("nothing", lambda s: None, TypeError, "state is NoneType, expected what state_dict() gives"),
+    ("no group", lambda s: {**s, "groups": [None]}, TypeError, "state['groups'][0] is NoneType, expected what"),
+    ("no phase", lambda s: {**s, "phase": 3}, TypeError, "state['phase'] is int, expected what state_dict() gives"),
+    ("no state", lambda s: {**s, "state": []}, TypeError, "state['state'] is list, expected what state_dict() gives"),
     (
         "list",
         lambda s: with_state(s, **{"w.s": [1.0]}),

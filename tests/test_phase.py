@@ -13,7 +13,7 @@ from schuss.reference import one_pass, storage
 
 HELD = {"bfloat16": np.uint16, "float16": np.float16, "float32": np.float32, "float64": np.float64}
 
-SIZES = [1, 255, 256, 1000, 1024, 5003]
+SHAPES = [(), (0,), (1,), (255,), (256,), (4, 250), (1024,), (5003,)]
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ AROUND = [
 class Run:
     """Arrays of a case twice: to step by a core and by the reference."""
 
-    def __init__(self, case: Case, around: Around, sizes: list[int]) -> None:
+    def __init__(self, case: Case, around: Around, shapes: list[Any]) -> None:
         self.case, self.around, self.rng = case, around, np.random.default_rng(3)
-        self.tensors = [self._tensor(n) for n in sizes]
+        self.tensors = [self._tensor(shape) for shape in shapes]
         self.actual = [self._copy(t) for t in self.tensors]
         self.points = 0
 
@@ -79,7 +79,7 @@ class Run:
             return values.astype(format)
         return storage.encode(values, format, positive=positive)
 
-    def _tensor(self, n: int) -> one_pass.Tensor:
+    def _tensor(self, shape: Any) -> one_pass.Tensor:
         around, rule = self.around, RULES[self.case.rule]
         names = [name for name, _, _ in rule["states"]]
         plain = "float64" if around.theta == "float64" else "float32"
@@ -91,14 +91,14 @@ class Run:
         positive = [k for k, name in enumerate(names) if name in rule["positive"]]
         states = [
             None if s is None else self._stored(s, state, k in positive)
-            for k, s in enumerate(self.case.states(n, around.computed))
+            for k, s in enumerate(self.case.states(shape, around.computed))
         ]
         return one_pass.Tensor(
-            theta=self._stored(self.rng.standard_normal(n), around.theta),
-            g=self._stored(np.zeros(n), around.g),
+            theta=self._stored(self.rng.standard_normal(shape), around.theta),
+            g=self._stored(np.zeros(shape), around.g),
             states=states,
-            average=np.zeros(n, around.computed) if around.phase.get("average") else None,
-            copy=np.zeros(n, HELD[around.copy]) if around.copy else None,
+            average=np.zeros(shape, around.computed) if around.phase.get("average") else None,
+            copy=np.zeros(shape, HELD[around.copy]) if around.copy else None,
             formats=formats,
             positive=positive,
         )
@@ -114,7 +114,7 @@ class Run:
     def draw(self) -> None:
         """New gradients, the same for both."""
         for mine, other in zip(self.tensors, self.actual, strict=True):
-            values = self.rng.standard_normal(mine.g.size) * 0.1
+            values = self.rng.standard_normal(mine.g.shape) * 0.1
             mine.g[...] = other.g[...] = self._stored(values, self.around.g)
 
     def step_reference(self, number: int) -> float:
@@ -163,8 +163,8 @@ class Run:
                     np.testing.assert_array_equal(x, y)
 
 
-def assert_same(case: Case, around: Around, core: Any, sizes: list[int], threads: int = 1, steps: int = 3) -> None:
-    run = Run(case, around, sizes)
+def assert_same(case: Case, around: Around, core: Any, shapes: list[Any], threads: int = 1, steps: int = 3) -> None:
+    run = Run(case, around, shapes)
     for number in range(1, steps + 1):
         run.draw()
         expected, measured = run.step_reference(number), run.step_core(core, number, threads)
@@ -177,7 +177,7 @@ def assert_same(case: Case, around: Around, core: Any, sizes: list[int], threads
 @pytest.mark.parametrize("around", AROUND, ids=str)
 def test_all_that_is_around_a_rule_equals_the_reference(around, level):
     for convention in ("book", "torch"):
-        assert_same(Case("adam", "phase", {"convention": convention}), around, LEVELS[level], SIZES)
+        assert_same(Case("adam", "phase", {"convention": convention}), around, LEVELS[level], SHAPES)
 
 
 @pytest.mark.parametrize("level", LEVELS)

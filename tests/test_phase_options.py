@@ -52,6 +52,15 @@ def test_norms_of_extreme_gradients_neither_overflow_nor_vanish(dtype, size):
     np.testing.assert_allclose(theta, np.array([-0.6, -0.8]) * min(1, size), rtol=1e-6)
 
 
+def test_an_infinite_bound_of_the_norm_measures_and_does_not_clip():
+    for value, norm in ((INF, INF), (NAN, NAN)):
+        theta = np.zeros(2)
+        opt = schuss.SGD([theta], lr=1.0, clip_norm=INF, clip_value=3.0)
+        opt.step([np.array([2.0, value])])
+        np.testing.assert_equal(opt.grad_norm, norm)
+        np.testing.assert_array_equal(theta, [-2.0, -3.0 if value == INF else NAN])
+
+
 def test_clipping_by_value_comes_after_the_norm():
     theta = np.zeros(2)
     schuss.SGD([theta], lr=1.0, clip_norm=5.0, clip_value=3.5).step([np.array([6.0, -8.0])])
@@ -164,6 +173,29 @@ def test_parameters_hold_the_average_for_a_while():
     assert opt.steps == 3
 
 
+def test_parameters_without_dimensions_hold_their_average_and_begin_their_states():
+    theta = np.array(1.0, np.float32)
+    opt = schuss.SGD([theta], lr=0.5, average="uniform")
+    for _ in range(2):
+        opt.step([theta.copy()])
+    with opt.averaged_params():
+        assert theta == 0.375
+    assert theta == 0.25
+    assert schuss.Rprop([theta], lr=0.5).state["size"][0] == 0.5
+
+
+def test_while_parameters_hold_the_average_it_is_what_theta_gives_and_nothing_is_loaded():
+    theta = np.array([4.0, -2.0])
+    opt = schuss.Nesterov([theta], lr=0.1, average="uniform")
+    for _ in range(3):
+        opt.step([theta.copy()])
+    mean, saved = opt.average()[0], opt.state_dict()
+    with opt.averaged_params():
+        np.testing.assert_array_equal(opt.theta()[0], mean)
+        with pytest.raises(ValueError, match=re.escape("load_state_dict() within averaged_params()")):
+            opt.load_state_dict(saved)
+
+
 def test_without_averaging_there_is_no_average():
     opt = schuss.SGD([np.ones(2)], lr=0.1)
     with pytest.raises(ValueError, match="average is None, expected 'ema' or 'uniform' at construction"):
@@ -184,6 +216,18 @@ def test_mixed_precision_with_a_master_copy():
     reference.adamw(expected, g.astype(np.float32), np.zeros_like(expected), np.zeros_like(expected), step=1, lr=0.1)
     np.testing.assert_array_equal(master, expected)
     np.testing.assert_array_equal(half, expected.astype(ml_dtypes.bfloat16))
+
+
+def test_bfloat16_of_the_other_byte_order_is_refused():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    swapped = np.ones(3, ml_dtypes.bfloat16)
+    swapped = swapped.view(swapped.dtype.newbyteorder())
+    before = swapped.tobytes()
+    with pytest.raises(TypeError, match=re.escape("params[0] has dtype >V2, expected float32, float64, bfloat16 or")):
+        schuss.SGD([swapped], lr=0.1)
+    with pytest.raises(TypeError, match=re.escape("grads[0] has dtype >V2, expected float32, bfloat16 or float16")):
+        schuss.SGD([np.ones(3, np.float32)], lr=0.1).step([swapped])
+    assert swapped.tobytes() == before
 
 
 def test_torchs_half_tensors_are_updated_where_they_lie():

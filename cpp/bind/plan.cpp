@@ -54,7 +54,7 @@ void Arrays::require_whole(std::span<const State> states) const {
 Phase Request::phase(std::int64_t step, std::optional<double> norm) const {
   Phase phase;
   phase.factor = 1 / grad_scale;
-  if (clip_norm) {
+  if (clip_norm && std::isfinite(*clip_norm)) {
     const double unscaled = *norm, guard = convention == Convention::torch ? 1e-6 : 0;
     const double ratio = *clip_norm / (unscaled + guard);
     if (ratio < 1 || std::isnan(ratio)) phase.factor *= ratio;

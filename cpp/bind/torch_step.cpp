@@ -35,7 +35,7 @@ struct Scalar {
 };
 
 struct Member {
-  py::object gradient;  // owned for as long as its memory is used
+  py::object gradient, state;  // owned for as long as their memory is used
   Tensor tensor;
   int itemsize;
   std::array<Scalar, kMaxScalars> scalars;
@@ -163,7 +163,12 @@ class TorchStep {
     const std::optional<Memory> theta = reader_.read(param), g = reader_.read(gradient.ptr());
     if (!theta || !g || !is_like(*g, *theta) || !is_dense(*theta)) return false;
     if (theta->size == 1 && (is_negated(param) || is_negated(gradient.ptr()))) return false;
-    Member member{std::move(gradient), {theta->size, theta->data, g->data, {}}, theta->itemsize, {}, 0};
+    Member member{std::move(gradient),
+                  py::reinterpret_borrow<py::object>(own),
+                  {theta->size, theta->data, g->data, {}},
+                  theta->itemsize,
+                  {},
+                  0};
     for (std::size_t k = 0; k < states.size(); ++k) {
       PyObject* const name = PyTuple_GET_ITEM(states.ptr(), k);
       if (name == Py_None) continue;

@@ -26,15 +26,13 @@ std::string kind_of(const py::handle& object) { return text(py::type::of(object)
 std::optional<Format> format_of(const py::dtype& dtype) {
   using api = py::detail::npy_api;
   const int number = dtype.num();
-  if (number == api::NPY_FLOAT_ || number == api::NPY_DOUBLE_ || number == kHalf || number == api::NPY_USHORT_) {
-    if (dtype.byteorder() != '=') return {};
-    return number == api::NPY_FLOAT_    ? Format::f32
-           : number == api::NPY_DOUBLE_ ? Format::f64
-           : number == kHalf            ? Format::f16
-                                        : Format::bf16;
-  }
   if (number == api::NPY_UBYTE_) return Format::u8;
-  return text(dtype.attr("name")) == "bfloat16" ? std::optional(Format::bf16) : std::nullopt;
+  if (dtype.byteorder() != '=') return {};
+  if (number == api::NPY_FLOAT_) return Format::f32;
+  if (number == api::NPY_DOUBLE_) return Format::f64;
+  if (number == kHalf) return Format::f16;
+  if (number == api::NPY_USHORT_ || text(dtype.attr("name")) == "bfloat16") return Format::bf16;
+  return {};
 }
 
 std::string names_of(Formats formats) {

@@ -175,12 +175,15 @@ class Strips {
   alignas(64) T states_[kMaxStates][kStrip];
 };
 
+// Strips end at multiples of their length, so none has values on both sides of 2³², where the key of a sequence
+// changes.
 template <class T>
 void step(const Phase& phase, const Staging& staging, const Job& job, Index begin, Index end) {
   Strips<T> strips(phase, staging);
-  for (Index at = begin; at < end; at += kStrip)
-    strips.step(at, std::min(kStrip, end - at),
-                [&](const Tensor& plain) { job.update(job.bound, plain, 0, plain.size); });
+  for (Index at = begin, next; at < end; at = next) {
+    next = std::min((at / kStrip + 1) * kStrip, end);
+    strips.step(at, next - at, [&](const Tensor& plain) { job.update(job.bound, plain, 0, plain.size); });
+  }
 }
 
 }  // namespace stage

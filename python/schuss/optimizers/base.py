@@ -198,8 +198,7 @@ class Optimizer(Snapshots):
             ValueError: A gradient is missing, left over, of another shape, not contiguous, or overlaps a parameter;
                 or a schedule gave a value out of range. Nothing has been modified then, and the step does not count.
         """
-        if self._swapped:
-            raise ValueError("step() within averaged_params(): params hold the average, expected it to be left first")
+        self._refuse_while_swapped("step()")
         by_group = self._by_group(grads, "grads")
         plan = [self._plan(index) for index in range(len(self.groups))]
         request, number, own = self._requested(), self.steps + 1, self.__dict__
@@ -297,7 +296,8 @@ class Optimizer(Snapshots):
         """Copies of the parameters θ themselves, in the form of `params`; of 16-bit parameters in float32.
 
         With Nesterov momentum in the book's convention `params` hold the look-ahead point θ + αv, at which the next
-        gradient is to be taken; this gives θ, which is what to evaluate and to keep. Otherwise the two are equal.
+        gradient is to be taken; this gives θ, which is what to evaluate and to keep. Otherwise, and while `params` hold
+        the average, the two are equal.
         """
         return self._in_form(self._thetas())
 
@@ -337,8 +337,8 @@ class Optimizer(Snapshots):
         means = self._by_group(self.average(), "averages")
         params, dtypes = self._memory()
         before = [[p.copy() for p in group] for group in params]
-        self._swapped = True
         try:
+            self._swapped = True
             for group, kinds, values in zip(params, dtypes, means, strict=True):
                 for p, dtype, mean in zip(group, kinds, values, strict=True):
                     encode(mean, p, dtype)

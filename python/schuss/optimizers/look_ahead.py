@@ -49,6 +49,8 @@ class LookAhead(Optimizer):
 
     def _thetas(self) -> list[list[Array]]:
         thetas = super()._thetas()
+        if self._swapped:  # the average is one of θ itself
+            return thetas
         for index, (group, states) in enumerate(zip(self.groups, self._states, strict=True)):
             v = states.decoded("v")
             if "look_ahead" in group and v is not None:

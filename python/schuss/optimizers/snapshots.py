@@ -1,7 +1,7 @@
 """Saving and loading what an optimizer holds."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,15 @@ class Snapshots:
     steps: int
     skipped: int
     averaged: int
+    fixed: ClassVar[tuple[str, ...]]
+    _built: list[dict[str, Any]]
+    _swapped: bool  # whether the parameters hold the average
     _layouts: list[Layout]
     _states: list[States]
+
+    def _refuse_while_swapped(self, what: str) -> None:
+        if self._swapped:
+            raise ValueError(f"{what} within averaged_params(): params hold the average, expected it to be left first")
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         """Hyperparameters as plain numbers; raises unless they are in their ranges and go together."""
@@ -68,10 +75,11 @@ class Snapshots:
         """Take over the state and the hyperparameters of a `state_dict`, without casting anything.
 
         Raises:
-            TypeError: An array has another dtype than it has here.
+            TypeError: An array has another dtype than it has here, or an entry another type.
             ValueError: The snapshot is of another optimizer or other parameters, or has a schedule where this
-                optimizer has a number. Nothing has been modified then.
+                optimizer has a number; or `params` hold their average. Nothing has been modified then.
         """
+        self._refuse_while_swapped("load_state_dict()")
         self._check_form(state)
         loaded = [self._loaded_group(index, group) for index, group in enumerate(state["groups"])]
         phase = self._loaded_phase(state["phase"])
@@ -79,21 +87,24 @@ class Snapshots:
         _check_arrays(own, state["state"])
         for name, array in own.items():
             array[...] = state["state"][name]
-        for group, values in zip(self.groups, loaded, strict=True):
+        for group, built, values in zip(self.groups, self._built, loaded, strict=True):
             group.update(values)
+            built.update({name: values[name] for name in self.fixed})  # the state is now what was made for these
         self.phase.update(phase)
         for name in COUNTS:
-            setattr(self, name, state[name])
+            setattr(self, name, int(state[name]))
 
     def _check_form(self, state: Mapping[str, Any]) -> None:
+        _require(state, "state", Mapping)
         for name in ("optimizer", *COUNTS, "groups", "phase", "state"):
             if name not in state:
                 raise ValueError(f"state lacks {name!r}, expected what state_dict() gives")
         if state["optimizer"] != type(self).__name__:
             raise ValueError(f"state['optimizer'] is {state['optimizer']!r}, expected {type(self).__name__!r}")
         for name in COUNTS:
-            if isinstance(state[name], bool) or not isinstance(state[name], int) or state[name] < 0:
-                raise ValueError(f"state[{name!r}] is {state[name]!r}, expected an integer of at least 0")
+            options.count(f"state[{name!r}]", state[name], least=0)
+        for name, form in (("groups", Sequence), ("phase", Mapping), ("state", Mapping)):
+            _require(state[name], f"state[{name!r}]", form)
         if len(state["groups"]) != len(self.groups):
             raise ValueError(f"state['groups'] has {len(state['groups'])} entries, expected {len(self.groups)}")
 
@@ -101,6 +112,7 @@ class Snapshots:
         """The hyperparameters that a group has after loading; raises if they do not suit this optimizer."""
         group, where = self.groups[index], f"state['groups'][{index}]"
         values: dict[str, Any] = {}
+        _require(saved, where, Mapping)
         if saved.keys() != group.keys() - {"params"}:
             name = min(saved.keys() ^ (group.keys() - {"params"}))
             raise ValueError(f"{where} {'lacks' if name in group else 'has the unknown'} {name!r}")
@@ -121,6 +133,11 @@ class Snapshots:
             if loaded[name] != self.phase[name]:
                 raise ValueError(f"state['phase'][{name!r}] is {loaded[name]!r}, expected {self.phase[name]!r}")
         return loaded
+
+
+def _require(value: Any, name: str, form: type) -> None:
+    if not isinstance(value, form):
+        raise TypeError(f"{name} is {kind(value)}, expected what state_dict() gives")
 
 
 def _check_arrays(own: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:

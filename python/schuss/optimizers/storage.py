@@ -35,7 +35,7 @@ def decoded(stored: Array, dtype: str, scales: Array | None = None, *, positive:
 
 def encode(values: Array, stored: Array, dtype: str, scales: Array | None = None, *, positive: bool = False) -> None:
     """Write values into such an array, rounded to the nearest."""
-    _core.encode(np.ascontiguousarray(values), with_dtype(stored, dtype), scales, positive)
+    _core.encode(np.asarray(values, order="C"), with_dtype(stored, dtype), scales, positive)
 
 
 def with_dtype(stored: Array, dtype: str) -> Array:

@@ -47,7 +47,7 @@ class Tensor:
         """An array of this tensor, to compute with."""
         if name not in self.formats:
             return np.array(stored)
-        return storage.decode(stored, self.formats[name], positive=name in self.positive).astype(self.dtype)
+        return np.array(storage.decode(stored, self.formats[name], positive=name in self.positive), self.dtype)
 
 
 def gradient_norm(grads: Sequence[Array]) -> float:
@@ -83,7 +83,7 @@ def _sum_of_squares(grads: Sequence[Array], power: float) -> float:
 def gradient_factor(norm: float, *, grad_scale: float, clip_norm: float | None, convention: str) -> float:
     """What the gradients are multiplied with: 1 / scale, and c / ‖g‖ where the unscaled norm is above c."""
     factor = 1 / grad_scale
-    if clip_norm is not None:
+    if clip_norm is not None and clip_norm < math.inf:
         guarded = norm + (1e-6 if convention == "torch" else 0.0)
         ratio = clip_norm / guarded if guarded != 0 else math.inf
         if not ratio >= 1:
