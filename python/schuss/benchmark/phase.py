@@ -86,6 +86,9 @@ def torch_calls(name: str, case: Case, start: Arrays) -> Contestant:
 
 # ---- verification ----
 
+# How far torch may be off. It sums the norm in float32, so that of 5·10⁷ values it is 0.4 % short.
+FRACTION = {"params": 1e-5, "average": 1e-5, "s": 1e-2}
+
 
 def own_entry(name: str, case: Case, start: Arrays) -> tuple[Contestant, str | None]:
     """The contestant of this package, and what is wrong with it."""
@@ -104,11 +107,11 @@ def torch_entry(name: str, case: Case, start: Arrays) -> tuple[Contestant, str |
 
 
 def strayed(contestant: Contestant, expected: dict[str, list[Array]]) -> str | None:
-    """What is further from where it must be than 10⁻⁵ of the largest value there, or None."""
+    """What is further from where it must be than a fraction of the largest value there, or None."""
     for name, arrays in {"params": contestant.params, **contestant.states}.items():
         for i, (got, right) in enumerate(zip(arrays, map(probe, expected[name]), strict=True)):
             error = float(np.abs(probe(got) - right).max())
-            if not error <= 1e-5 * float(np.abs(right).max()):
+            if not error <= FRACTION[name] * float(np.abs(right).max()):
                 return f"{name}[{i}] is off by {error:g}"
     return None
 
@@ -116,7 +119,7 @@ def strayed(contestant: Contestant, expected: dict[str, list[Array]]) -> str | N
 AGREEMENT = {
     "schuss": "the reference, bit for bit, on few elements",
     "schuss-float32": "the reference, bit for bit, on few elements",
-    **dict.fromkeys(TORCH, "schuss with float32 state, to 1e-5"),
+    **dict.fromkeys(TORCH, "schuss with float32 state, parameters to 1e-5"),
 }
 
 
