@@ -1,6 +1,6 @@
 """schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import kernels, linalg, reference
+from schuss import distributed, kernels, linalg, reference
 from schuss._core import version as __version__
 from schuss.info import show_config
 from schuss.minimizers import (
@@ -51,6 +51,7 @@ __all__ = [
     "__version__",
     "batch_norm",
     "batch_norm_backward",
+    "distributed",
     "get_num_threads",
     "kernels",
     "linalg",

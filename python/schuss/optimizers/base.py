@@ -1,5 +1,6 @@
 """What all optimizers share: parameters in lists, dicts or groups, the step, saving and loading."""
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -74,12 +75,27 @@ class Optimizer:
                 raise type(error)(f"params[{index}]: {error}" if self._in_groups else str(error)) from None
         self._built = [dict(group) for group in self.groups]
         self._rules = [self._rule(group) for group in self.groups]
+        self._begin()
+
+    # ---- construction ----
+
+    def _begin(self) -> None:
+        """Make the state and the plans anew."""
         self._states = [self._new_states(index, views) for index, views in enumerate(self._arrays())]
         self._plans = [self._first_plan(index) for index in range(len(self.groups))]
         self._planned: list[dict[str, Any]] = [{} for _ in self.groups]  # the groups as the plans have them
         self._scheduled = [False for _ in self.groups]  # whether a hyperparameter changes by itself
 
-    # ---- construction ----
+    def _over(self, params: list[list[Array]]) -> "Optimizer":
+        """The same optimizer over other arrays, a list of them for each group, with a state of its own."""
+        other = copy.copy(self)
+        other._in_groups = True
+        other._layouts = [Layout(arrays, f"[{i}]", f"{i}.") for i, arrays in enumerate(params)]
+        sources = [{"params": layout.source} for layout in other._layouts]
+        other.groups = [{**group, **source} for group, source in zip(self.groups, sources, strict=True)]
+        other._built = [{**built, **source} for built, source in zip(self._built, sources, strict=True)]
+        other._begin()
+        return other
 
     def _add_group(self, index: int, group: Mapping[str, Any], defaults: dict[str, Any]) -> None:
         unknown = [name for name in group if name != "params" and name not in defaults]
@@ -141,7 +157,13 @@ class Optimizer:
                 or a schedule gave a value out of range. Nothing has been modified then, and the step does not count.
         """
         by_group = self._by_group(grads)
-        plan = [self._plan(index) for index in range(len(self.groups))]
+        self._carry_out(self._planned_step(), by_group)
+
+    def _planned_step(self) -> list[_core.Group]:
+        """What the core is to do in the step to come; raises if hyperparameters or schedules do not allow it."""
+        return [self._plan(index) for index in range(len(self.groups))]
+
+    def _carry_out(self, plan: list[_core.Group], by_group: list[list[Any]]) -> None:
         number = self.steps + 1
         notes = [(self.__dict__, "steps", number), *self._notes()]
         _core.step(plan, by_group, number, self.num_threads or 0, notes)
@@ -254,6 +276,11 @@ class Optimizer:
             ValueError: The snapshot is of another optimizer or other parameters, or has a schedule where this
                 optimizer has a number. Nothing has been modified then.
         """
+        own = self._named_states()
+        self._take_over(state, self._checked_state(state, own), own)
+
+    def _checked_state(self, state: Mapping[str, Any], own: Mapping[str, Array]) -> list[dict[str, Any]]:
+        """The hyperparameters of a snapshot by group; raises unless it suits this optimizer and its arrays `own`."""
         for name in ("optimizer", "steps", "groups", "state"):
             if name not in state:
                 raise ValueError(f"state lacks {name!r}, expected what state_dict() gives")
@@ -264,11 +291,13 @@ class Optimizer:
         if len(state["groups"]) != len(self.groups):
             raise ValueError(f"state['groups'] has {len(state['groups'])} entries, expected {len(self.groups)}")
         loaded = [self._loaded_group(index, group) for index, group in enumerate(state["groups"])]
-        own = self._named_states()
         self._check_arrays(own, state["state"])
+        return loaded
+
+    def _take_over(self, state: Mapping[str, Any], groups: list[dict[str, Any]], own: Mapping[str, Array]) -> None:
         for name, array in own.items():
             array[...] = state["state"][name]
-        for group, values in zip(self.groups, loaded, strict=True):
+        for group, values in zip(self.groups, groups, strict=True):
             group.update(values)
         self.steps = state["steps"]
 
