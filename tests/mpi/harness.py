@@ -1,5 +1,6 @@
 """Runs the checks of a script on every rank: `mpiexec -n 3 python tests/mpi/zero.py`."""
 
+import inspect
 import sys
 import time
 import traceback
@@ -25,6 +26,13 @@ def run(checks):
             comm.Barrier()
             if comm.rank == 0:
                 print(f"{name} passed ({time.perf_counter() - begin:.2f} s)", flush=True)
+
+
+def example(thing):
+    """The names that the example in a docstring leaves behind."""
+    names = {}
+    exec(inspect.getdoc(thing).partition("Example:\n")[2].replace("\n    ", "\n").removeprefix("    "), names)
+    return names
 
 
 def raises(kind, call):

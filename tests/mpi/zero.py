@@ -5,7 +5,7 @@ import sys
 
 import harness
 import numpy as np
-from harness import comm, raises
+from harness import comm, example, raises
 
 import schuss
 from schuss.distributed import ZeroOptimizer
@@ -218,6 +218,10 @@ def check_torch_tensors():
     zero.step({name: torch.from_numpy(g) for name, g in gradients(expected, 0, comm.rank).items()})
     alone.step(summed(expected, 0, comm.size))
     assert_same({name: p.detach().numpy() for name, p in values.items()}, expected)
+
+
+def check_the_example_runs():
+    np.testing.assert_allclose(example(ZeroOptimizer)["theta"], [0.9, -1.9])
 
 
 if __name__ == "__main__":

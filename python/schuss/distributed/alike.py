@@ -22,11 +22,7 @@ def require_alike(ranks: Ranks, opt: Optimizer, params: list[list[Array]], argum
         for name, value in group.items():
             if name != "params":
                 mine[f"groups[{index}][{name!r}]"] = "a schedule" if callable(value) else value
-    first, *others = ranks.gathered(mine)
-    for rank, theirs in enumerate(others, 1):
-        for name in {**first, **theirs}:
-            if first.get(name) != theirs.get(name):
-                raise ValueError(f"{name} is not alike on ranks 0 and {rank}, expected the same on every rank")
+    ranks.require_alike(mine)
 
 
 def like(param: Array, given: Any, name: str, like_name: str) -> Array:

@@ -1,9 +1,9 @@
 """The processes that work together, and the few ways in which they talk: a thin layer over an mpi4py communicator."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,25 @@ class Ranks:
             error = raised
         failed = np.array([error is not None], np.int32)
         self._comm.Allreduce(self._mpi.IN_PLACE, failed, self._mpi.MAX)
-        if not failed[0]:
-            return result
+        if failed[0]:
+            self.fail(error)
+        return result
+
+    def fail(self, error: Exception | None) -> NoReturn:
+        """Raise on every rank what has gone wrong on some: `error` here, or None; all ranks must call this."""
         messages = self.gathered(None if error is None else (type(error).__name__, str(error)))
         if error is not None:
             raise error
         rank, (name, text) = next((rank, message) for rank, message in enumerate(messages) if message)
         raise PASSED_ON.get(name, RuntimeError)(f"on rank {rank}: {text}")
+
+    def require_alike(self, mine: Mapping[str, Any]) -> None:
+        """Raise on every rank, naming it, if something is not the same on all of them."""
+        first, *others = self.gathered(mine)
+        for rank, theirs in enumerate(others, 1):
+            for name in {**first, **theirs}:
+                if first.get(name) != theirs.get(name):
+                    raise ValueError(f"{name} is not alike on ranks 0 and {rank}, expected the same on every rank")
 
     def gathered(self, value: Any) -> list[Any]:
         """What each rank passes: any small object."""
