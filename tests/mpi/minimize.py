@@ -33,15 +33,15 @@ def start(n, dtype=np.float64):
 
 
 def check_the_iterates_are_those_of_the_compiled_solvers():
-    n = 9000
+    n = 4098
     for method, options in CASES:
-        res = minimize(rosenbrock, start(n)[share(n, comm)], comm=comm, method=method, maxiter=8, **options)
+        res = minimize(rosenbrock, start(n)[share(n, comm)], comm=comm, method=method, maxiter=6, **options)
         alone = schuss.minimize(
             lambda x: (lambda f, g: (float(np.sum(f)), g))(*rosenbrock(x)),
             start(n),
             jac=True,
             method=method,
-            maxiter=8,
+            maxiter=6,
             **options,
         )
         assert (res.nit, res.nfev, res.status) == (alone.nit, alone.nfev, alone.status), (method, options, res, alone)
