@@ -66,6 +66,15 @@ CASES = [
     Case("adam", "no epsilon", {"eps": 0.0}),
     Case("adam", "short memory", {"betas": (0.5, 0.5), "lr": 0.1}),
     Case("adamw", "decay by default option", {"weight_decay": 0.1}),
+    Case("nadam", "fast warming", {"momentum_decay": 0.5, "betas": (0.5, 0.9)}),
+    Case("nadam", "given product", {"convention": "torch", "mu_product": 0.4}),
+    Case("radam", "short average", {"betas": (0.9, 0.5)}),
+    Case("radam", "rectified", {"betas": (0.5, 0.8), "convention": "torch"}),
+    Case("adamax", "no epsilon", {"eps": 0.0}),
+    Case("rprop", "narrow", {"etas": (0.25, 2.0), "step_sizes": (0.008, 0.02)}),
+    Case("asgd", "late average", {"t0": 1.0, "alpha": 0.5}),
+    Case("asgd", "decay", {"convention": "torch", "lambd": 0.1, "t0": 0.0}),
+    Case("asgd", "given schedules", {"convention": "torch", "eta": 0.3, "mu": 0.25}),
 ]
 
 DTYPES = [np.dtype("float32"), np.dtype("float64")]

@@ -65,6 +65,13 @@ OPTION_CASES = [
     (schuss.Adam, {"betas": (0.9, "x")}, TypeError, "betas[1] must be a number in [0, 1), got 'x'"),
     (schuss.Adam, {"maximize": 0}, TypeError, "maximize must be True or False, got 0"),
     (schuss.Adam, {"eps": lambda t: 1e-8}, TypeError, "eps must be a number"),
+    (schuss.NAdam, {"momentum_decay": -1}, ValueError, "momentum_decay must be in [0, inf), got -1"),
+    (schuss.Rprop, {"etas": (0.5, 0.9)}, ValueError, "etas[1] must be in [1, inf), got 0.9"),
+    (schuss.Rprop, {"etas": 0.5}, TypeError, "etas must be a pair of numbers, got 0.5"),
+    (schuss.Rprop, {"step_sizes": (2, 1)}, ValueError, "step_sizes must be the least and the largest one, got (2.0, "),
+    (schuss.Rprop, {"lr": lambda t: 0.1}, TypeError, "lr must be a number"),
+    (schuss.ASGD, {"alpha": 1.5}, ValueError, "alpha must be in [0, 1], got 1.5"),
+    (schuss.ASGD, {"lambd": 1e-4}, ValueError, "lambd=0.0001 belongs to convention='torch'"),
     (
         schuss.DeltaBarDelta,
         {"lr": lambda t: 0.1, "kappa": 0.1, "phi": 0.1, "gamma": 0.1},

@@ -157,11 +157,77 @@ def test_adamw_decays_by_the_learning_rate_and_adam_does_not():
     np.testing.assert_allclose(theta, 2.0 - 0.1, rtol=1e-6)  # a full step along the sign of λθ
 
 
+def test_nadam_with_a_constant_gradient_steps_as_dozat_computes_it():
+    # Its average is then g(1 - μ₁⋯μₜ), so the step is ε((1 - μₜ)/(1 - μ₁⋯μₜ) + μₜ₊₁(1 - μ₁⋯μₜ)/(1 - μ₁⋯μₜ₊₁)).
+    theta, s, r = np.zeros(1), np.zeros(1), np.zeros(1)
+    mus = [0.9 * (1 - 0.5 * 0.96 ** (t / 250)) for t in range(1, 12)]
+    for step in range(1, 11):
+        before = theta.copy()
+        reference.nadam(theta, np.array([7.0]), s, r, step=step, lr=0.1, eps=0.0)
+        product, after = np.prod(mus[:step]), np.prod(mus[: step + 1])
+        expected = 0.1 * ((1 - mus[step - 1]) / (1 - product) + mus[step] * (1 - product) / (1 - after))
+        np.testing.assert_allclose(before - theta, expected, rtol=1e-12)
+
+
+def test_radam_rectifies_from_the_fifth_step_on_and_approaches_adam():
+    # Liu et al. 2020, section 4: with β₂ = 0.999 the length ρₜ of the average is below 4 for t ≤ 4; later r → 1.
+    theta, s, r = np.zeros(1), np.zeros(1), np.zeros(1)
+    steps = []
+    for step in range(1, 20001):
+        before = theta.copy()
+        reference.radam(theta, np.array([0.5]), s, r, step=step, lr=0.1, eps=0.0)
+        steps.append(float((before - theta)[0]))
+    np.testing.assert_allclose(steps[:4], 0.1 * 0.5, rtol=1e-12)  # plain momentum
+    assert steps[4] < 0.1 * 0.1  # a small rectifier
+    np.testing.assert_allclose(steps[-1], 0.1, rtol=2e-3)  # Adam's step
+
+
+def test_adamax_steps_by_its_rate_and_remembers_the_largest_gradient():
+    # Kingma and Ba 2015, section 7.1: |Δₜ| ≤ ε, and equal to it for constant gradients.
+    theta, s, u = np.zeros(1), np.zeros(1), np.zeros(1)
+    for step in range(1, 6):
+        reference.adamax(theta, np.array([3.0]), s, u, step=step, lr=0.1, eps=0.0)
+        np.testing.assert_allclose(theta, -0.1 * step, rtol=1e-12)
+    reference.adamax(theta, np.array([1.0]), s, u, step=6, lr=0.1, eps=0.0)
+    np.testing.assert_allclose(u, 3.0 * 0.999, rtol=1e-15)
+
+
+def test_rprop_takes_a_step_back_where_the_gradient_changes_its_sign():
+    for convention, expected in (("book", [-0.1, -0.22, -0.1, -0.16]), ("torch", [-0.1, -0.22, -0.22, -0.28])):
+        theta, size, previous = np.zeros(1), np.full(1, 0.1), np.zeros(1)
+        path = []
+        for g in (2.0, 0.5, -3.0, 4.0):
+            reference.rprop(theta, np.array([g]), size, previous, convention=convention)
+            path.append(float(theta[0]))
+        np.testing.assert_allclose(path, expected, rtol=1e-12)
+
+
+def test_asgd_averages_the_points_of_gradient_descent():
+    theta, average, points = np.zeros(2), np.zeros(2), []
+    for step in range(1, 11):
+        reference.asgd(theta, np.array([step, -1.0]), average, step=step, lr=0.1, alpha=0.5)
+        points.append(theta.copy())
+    np.testing.assert_allclose(points[3][1], 0.1 * (1 / np.sqrt([1, 2, 3, 4])).sum(), rtol=1e-14)
+    np.testing.assert_allclose(average, np.mean(points, axis=0), rtol=1e-14)
+
+
 @pytest.mark.parametrize(
-    "optimizer", ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam", "AdamW"]
+    "optimizer",
+    [
+        *("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam", "AdamW"),
+        *("NAdam", "RAdam", "Adamax", "Rprop", "ASGD"),
+    ],
 )
 def test_every_optimizer_descends(optimizer):
-    rates = {"SGD": 0.03, "Momentum": 0.005, "Nesterov": 0.005, "AdaGrad": 0.5, "AdaDelta": 3.0}
+    rates = {
+        "SGD": 0.03,
+        "Momentum": 0.005,
+        "Nesterov": 0.005,
+        "AdaGrad": 0.5,
+        "AdaDelta": 3.0,
+        "RAdam": 0.05,
+        "ASGD": 0.04,
+    }
     theta = np.array([1.0, -2.0, 3.0])
     start = theta @ A @ theta
     opt = getattr(schuss, optimizer)([theta], lr=rates.get(optimizer, 0.02))

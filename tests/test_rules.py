@@ -9,6 +9,7 @@ import pytest
 import schuss
 from cases import CASES, DTYPES, LEVELS, RULES, Case
 from schuss import kernels, reference
+from schuss.options import OPTIONAL
 
 BLOCK = 16  # float32 values in a block; 8 float64 values make one
 GRAIN = 64  # tensors are cut at multiples of this
@@ -156,6 +157,11 @@ CLASSES = {
     "adadelta": schuss.AdaDelta,
     "adam": schuss.Adam,
     "adamw": schuss.AdamW,
+    "nadam": schuss.NAdam,
+    "radam": schuss.RAdam,
+    "adamax": schuss.Adamax,
+    "rprop": schuss.Rprop,
+    "asgd": schuss.ASGD,
 }
 
 
@@ -183,7 +189,7 @@ def test_class_and_registry_agree_on_names_order_and_defaults(rule):
     options = RULES[rule]["options"]
     shared = [name for name in parameters if name in options]
     assert shared == [name for name in options if name in shared]
-    assert set(options) - set(shared) <= {"look_ahead", "dampening", "decoupled_weight_decay"}
+    assert set(options) - set(shared) <= {*OPTIONAL, "dampening", "decoupled_weight_decay"}
     for name in shared:
         default = parameters[name].default
         assert default is inspect.Parameter.empty or default == options[name], name

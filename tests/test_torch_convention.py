@@ -1,5 +1,7 @@
 """convention="torch" does what torch.optim does, from torch's defaults on, and works on torch tensors in place."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -37,14 +39,39 @@ CASES = [
     (schuss.Adam, {"lr": 0.1, "betas": (0.4, 0.9)}, "Adam", {"lr": 0.1, "betas": (0.4, 0.9)}),
     (schuss.AdamW, {}, "AdamW", {}),
     (schuss.AdamW, {"lr": 0.1, "weight_decay": 0.2}, "AdamW", {"lr": 0.1, "weight_decay": 0.2}),
+    (schuss.NAdam, {}, "NAdam", {}),
+    (schuss.NAdam, {"betas": (0.4, 0.9), "momentum_decay": 0.5}, "NAdam", {"betas": (0.4, 0.9), "momentum_decay": 0.5}),
+    (schuss.RAdam, {}, "RAdam", {}),
+    (schuss.RAdam, {"lr": 0.1, "betas": (0.4, 0.9)}, "RAdam", {"lr": 0.1, "betas": (0.4, 0.9)}),
+    (schuss.Adamax, {}, "Adamax", {}),
+    (schuss.Adamax, {"lr": 0.1, "betas": (0.4, 0.9)}, "Adamax", {"lr": 0.1, "betas": (0.4, 0.9)}),
+    (schuss.Rprop, {}, "Rprop", {}),
+    (
+        schuss.Rprop,
+        {"etas": (0.1, 2.0), "step_sizes": (5e-3, 0.03)},
+        "Rprop",
+        {"etas": (0.1, 2.0), "step_sizes": (5e-3, 0.03)},
+    ),
+    (schuss.ASGD, {}, "ASGD", {}),
+    (schuss.ASGD, {"lr": 0.1, "lambd": 0.1, "t0": 3.0}, "ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 3.0}),
 ]
+
+
+@pytest.fixture
+def scalars_in():
+    """Sets the dtype in which torch keeps what depends on the step alone, such as a schedule."""
+    yield torch.set_default_dtype
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("common", [{}, {"weight_decay": 0.1}, {"maximize": True}], ids=["plain", "decay", "maximize"])
 @pytest.mark.parametrize(("cls", "ours", "peer", "theirs"), CASES)
-def test_ten_steps_equal_torch(cls, ours, peer, theirs, common):
+def test_ten_steps_equal_torch(cls, ours, peer, theirs, common, scalars_in):
+    if not set(common) <= set(inspect.signature(getattr(torch.optim, peer)).parameters):
+        pytest.skip(f"torch's {peer} has no {', '.join(common)}")
     generator = torch.Generator().manual_seed(0)
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 2e-5)):
+        scalars_in(dtype)
         start = torch.randn(257, generator=generator, dtype=dtype)
         parameter = torch.nn.Parameter(start.clone())
         mine = start.numpy().copy()
@@ -56,6 +83,18 @@ def test_ten_steps_equal_torch(cls, ours, peer, theirs, common):
             expected.step()
         moved = np.abs(mine - start.numpy()).max()
         np.testing.assert_allclose(mine, parameter.detach().numpy(), rtol=tolerance, atol=tolerance * moved)
+
+
+def test_the_average_of_asgd_is_torchs():
+    start = torch.randn(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    parameter, mine = torch.nn.Parameter(start.clone()), start.numpy().copy()
+    optimizer = schuss.ASGD([mine], convention="torch", t0=3.0)
+    expected = torch.optim.ASGD([parameter], t0=3.0)
+    for step in range(10):
+        parameter.grad = parameter.detach() + step
+        optimizer.step([parameter.grad.numpy()])
+        expected.step()
+    np.testing.assert_allclose(optimizer.state["theta_bar"][0], expected.state[parameter]["ax"].numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

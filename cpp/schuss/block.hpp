@@ -113,6 +113,16 @@ auto where_positive(const C& condition, const A& yes, const B& no) {
   return Eigen::CwiseTernaryOp<functor::WherePositive<T>, const C, const A, const B>(condition, yes, no);
 }
 
+// numpy.maximum and numpy.minimum: what meets a NaN becomes one.
+template <BlockExpression A, BlockExpression B>
+auto maximum(const A& a, const B& b) {
+  return a.template max<Eigen::PropagateNaN>(b);
+}
+template <BlockExpression A, BlockExpression B>
+auto minimum(const A& a, const B& b) {
+  return a.template min<Eigen::PropagateNaN>(b);
+}
+
 }  // namespace schuss
 
 template <class T>

@@ -16,20 +16,26 @@ from schuss.minimizers import (
 )
 from schuss.normalization import BatchNorm, batch_norm, batch_norm_backward
 from schuss.optimizers import (
+    ASGD,
     SGD,
     AdaDelta,
     AdaGrad,
     Adam,
+    Adamax,
     AdamW,
     DeltaBarDelta,
     Momentum,
+    NAdam,
     Nesterov,
     Optimizer,
+    RAdam,
     RMSProp,
+    Rprop,
 )
 from schuss.threads import get_num_threads, set_num_threads
 
 __all__ = [
+    "ASGD",
     "BFGS",
     "LBFGS",
     "SGD",
@@ -37,6 +43,7 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "BatchNorm",
     "ConjugateGradient",
     "DeltaBarDelta",
@@ -44,10 +51,13 @@ __all__ = [
     "MinimizeResult",
     "Minimizer",
     "Momentum",
+    "NAdam",
     "Nesterov",
     "Newton",
     "Optimizer",
+    "RAdam",
     "RMSProp",
+    "Rprop",
     "__version__",
     "batch_norm",
     "batch_norm_backward",

@@ -67,10 +67,12 @@ def describe(name: str, rule: _core.Rule) -> str:
 def _range(option: str) -> str:
     if option == "convention":
         return "'book' or 'torch' (whose formula; the defaults are the book's in both)"
-    if option == "look_ahead":
-        return f"In {options.RANGES[option]}, how far theta looks ahead after the step; None for momentum"
-    kind = "A pair in" if option == "betas" else "In"
-    return f"{kind} {options.RANGES[option]}" if option in options.RANGES else "True or False"
+    if option in options.OPTIONAL:
+        return f"In {options.RANGES[option]}, {options.OPTIONAL[option]}"
+    if option in options.PAIRS:
+        first, second = map(str, options.PAIRS[option])
+        return f"A pair in {first}" if first == second else f"A pair, in {first} and {second}"
+    return f"In {options.RANGES[option]}" if option in options.RANGES else "True or False"
 
 
 class Kernel:

@@ -59,14 +59,34 @@ RANGES: dict[str, Interval] = {
     "phi": Interval(0, 1, closed=True),
     "gamma": FRACTION,
     "rho": FRACTION,
-    "betas": FRACTION,
+    "momentum_decay": POSITIVE_OR_ZERO,
+    "mu_product": Interval(0, 1, closed=True),
+    "lambd": POSITIVE_OR_ZERO,
+    "alpha": Interval(0, 1, closed=True),
+    "t0": POSITIVE_OR_ZERO,
+    "eta": POSITIVE_OR_ZERO,
+    "mu": Interval(0, 1, closed=True),
     "eps": POSITIVE_OR_ZERO,
     "weight_decay": POSITIVE_OR_ZERO,
 }
 
+PAIRS: dict[str, tuple[Interval, Interval]] = {
+    "betas": (FRACTION, FRACTION),
+    "etas": (FRACTION, Interval(1, math.inf)),
+    "step_sizes": (POSITIVE_OR_ZERO, POSITIVE_OR_ZERO),
+}
+
+# What the rules can work out by themselves, and what they do if it is None.
+OPTIONAL = {
+    "look_ahead": "how far theta looks ahead after the step; None for momentum",
+    "mu_product": "the product of the momenta up to this step's; None for that of the schedule",
+    "eta": "the rate of this step; None for that of the schedule",
+    "mu": "the weight of this step in the average; None for that of the schedule",
+}
+
 SWITCHES = ("nesterov", "centered", "maximize", "decoupled_weight_decay")
 
-TORCH_ONLY = ("dampening", "lr_decay")
+TORCH_ONLY = ("dampening", "lr_decay", "lambd")
 
 
 def check(options: dict[str, Any]) -> dict[str, Any]:
@@ -81,12 +101,14 @@ def check(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name == "betas":
+    if name in PAIRS:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise TypeError(f"betas must be a pair of numbers, got {value!r}")
-        return tuple(number(f"betas[{i}]", beta, RANGES["betas"]) for i, beta in enumerate(value))
+            raise TypeError(f"{name} must be a pair of numbers, got {value!r}")
+        return tuple(
+            number(f"{name}[{i}]", x, allowed) for i, (x, allowed) in enumerate(zip(value, PAIRS[name], strict=True))
+        )
     if name in RANGES:
-        return None if name == "look_ahead" and value is None else number(name, value, RANGES[name])
+        return None if name in OPTIONAL and value is None else number(name, value, RANGES[name])
     if name in SWITCHES and not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     if name == "convention" and value not in ("book", "torch"):
@@ -116,6 +138,8 @@ def _check_together(options: dict[str, Any]) -> None:
             raise ValueError(f"{name}={options[name]!r} belongs to convention='torch', the book has none")
     if torch and "kappa" in options:
         raise ValueError("convention='torch' has no delta-bar-delta, expected convention='book'")
+    if "step_sizes" in options and options["step_sizes"][0] > options["step_sizes"][1]:
+        raise ValueError(f"step_sizes must be the least and the largest one, got {options['step_sizes']!r}")
     if options.get("nesterov"):
         if not options["momentum"]:
             raise ValueError(f"nesterov=True needs a momentum in (0, 1), got momentum={options['momentum']!r}")

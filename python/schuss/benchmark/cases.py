@@ -12,11 +12,19 @@ RULES = _core.rules()
 
 @dataclass(frozen=True)
 class Torch:
-    """The counterpart in `torch.optim`: its class, its arguments, and the forms it lacks, each with the reason."""
+    """The counterpart in `torch.optim`.
+
+    Attributes:
+        optimizer: Its class.
+        options: Its arguments.
+        lacks: The forms it lacks, each with the reason.
+        float32_schedules: Whether what depends on the step alone is float32 there, whatever the parameters are.
+    """
 
     optimizer: str
     options: dict[str, Any]
     lacks: dict[str, str] = field(default_factory=dict)
+    float32_schedules: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,13 @@ class Recipe:
 
 
 ADAM: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8}
+NADAM: dict[str, Any] = {**ADAM, "momentum_decay": 0.004}
+RPROP: dict[str, Any] = {"lr": 0.01, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}
+ASGD: dict[str, Any] = {"lr": 0.01, "alpha": 0.75, "t0": 0.0}
 RMSPROP: dict[str, Any] = {"lr": 1e-3, "rho": 0.9, "eps": 1e-6}
 TORCH_RMSPROP: dict[str, Any] = {"lr": 1e-3, "alpha": 0.9, "eps": 1e-6}
 
-UNFUSED = {"torch-fused": "torch has no fused RMSprop and Adadelta for the CPU"}
+UNFUSED = {"torch-fused": "torch has fused kernels for the CPU for SGD, Adagrad, Adam and AdamW only"}
 OVERWRITES = {"torch-foreach": "torch's foreach SGD with Nesterov momentum overwrites the gradients"}
 
 RECIPES = (
@@ -128,6 +139,11 @@ RECIPES = (
         {**ADAM, "weight_decay": 0.01},
         Torch("AdamW", {**ADAM, "weight_decay": 0.01}),
     ),
+    Recipe("nadam", "nadam", optimizers.NAdam, NADAM, Torch("NAdam", NADAM, UNFUSED, True)),
+    Recipe("radam", "radam", optimizers.RAdam, ADAM, Torch("RAdam", ADAM, UNFUSED)),
+    Recipe("adamax", "adamax", optimizers.Adamax, ADAM, Torch("Adamax", ADAM, UNFUSED)),
+    Recipe("rprop", "rprop", optimizers.Rprop, RPROP, Torch("Rprop", RPROP, UNFUSED)),
+    Recipe("asgd", "asgd", optimizers.ASGD, ASGD, Torch("ASGD", {**ASGD, "lambd": 0.0}, UNFUSED, True)),
 )
 
 

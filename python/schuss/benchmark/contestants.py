@@ -188,7 +188,8 @@ def _torch(name: str, case: Case, start: Arrays) -> Contestant:
         param.grad = torch.tensor(g)
     optimizer = getattr(torch.optim, counterpart.optimizer)(params, **counterpart.options, **TORCH[name])
     views = [param.detach().numpy() for param in params]
-    return Contestant(name, optimizer.step, views, agreement=Agreement("torch", 4, 64))
+    coarser = np.finfo(np.float32).eps / np.finfo(case.dtype).eps if counterpart.float32_schedules else 1.0
+    return Contestant(name, optimizer.step, views, agreement=Agreement("torch", 4, 64 * float(coarser)))
 
 
 @contextmanager

@@ -188,6 +188,142 @@ def adamw(theta: Array, g: Array, s: Array, r: Array, *, weight_decay: float, lr
     adam(theta, g, s, r, lr=lr, **options)
 
 
+def nadam(
+    theta: Array,
+    g: Array,
+    s: Array,
+    r: Array,
+    *,
+    scratch: Scratch,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    momentum_decay: float,
+) -> None:
+    """16 passes."""
+    a, b, _ = scratch
+    rho1, rho2 = betas
+    mu, mu_next = (rho1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
+    first = np.arange(1, min(step, 1000) + 1)  # the product of more of them is nothing beside 1
+    product = float(np.prod(rho1 * (1 - 0.5 * 0.96 ** (first * momentum_decay))))
+    np.multiply(g, 1 - mu, out=a)
+    s *= mu
+    s += a
+    _average_square(r, g, rho2, a)
+    np.multiply(r, 1 / (1 - rho2**step), out=a)
+    np.sqrt(a, out=a)
+    a += eps
+    np.multiply(s, lr * mu_next / (1 - product * mu_next), out=b)
+    b /= a
+    theta -= b
+    np.divide(g, a, out=a)
+    a *= lr * (1 - mu) / (1 - product)
+    theta -= a
+
+
+def radam(
+    theta: Array,
+    g: Array,
+    s: Array,
+    r: Array,
+    *,
+    scratch: Scratch,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> None:
+    """12 passes, or 9 while the average is short."""
+    a = scratch.a
+    rho1, rho2 = betas
+    longest = 2 / (1 - rho2) - 1
+    length = longest - 2 * step * rho2**step / (1 - rho2**step)
+    if length > 4:
+        lr *= float(np.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)))
+        adam(theta, g, s, r, scratch=scratch, step=step, lr=lr, betas=betas, eps=eps)
+        return
+    np.multiply(g, 1 - rho1, out=a)
+    s *= rho1
+    s += a
+    _average_square(r, g, rho2, a)
+    np.multiply(s, lr / (1 - rho1**step), out=a)
+    theta -= a
+
+
+def adamax(
+    theta: Array,
+    g: Array,
+    s: Array,
+    u: Array,
+    *,
+    scratch: Scratch,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> None:
+    """10 passes."""
+    a = scratch.a
+    rho1, rho2 = betas
+    np.multiply(g, 1 - rho1, out=a)
+    s *= rho1
+    s += a
+    np.abs(g, out=a)
+    a += eps
+    u *= rho2
+    np.maximum(u, a, out=u)
+    np.divide(s, u, out=a)
+    a *= lr / (1 - rho1**step)
+    theta -= a
+
+
+def rprop(
+    theta: Array,
+    g: Array,
+    size: Array,
+    previous: Array,
+    *,
+    scratch: Scratch,
+    lr: float,
+    etas: tuple[float, float],
+    step_sizes: tuple[float, float],
+) -> None:
+    """20 passes, with masks as in `delta_bar_delta`."""
+    a, b, mask = scratch
+    np.multiply(g, previous, out=a)
+    np.copyto(previous, size)
+    np.greater(a, 0, out=mask)
+    np.multiply(mask, a.dtype.type(etas[1] - 1), out=b)
+    b += 1
+    size *= b
+    np.less(a, 0, out=mask)
+    np.multiply(mask, a.dtype.type(etas[0] - 1), out=b)
+    b += 1
+    size *= b
+    np.clip(size, *step_sizes, out=size)
+    previous *= mask  # the sizes before, where the last step is taken back
+    np.logical_not(mask, out=mask)
+    np.multiply(size, mask, out=b)
+    b += previous
+    np.multiply(g, mask, out=previous)
+    np.sign(g, out=a)
+    a *= b
+    theta -= a
+
+
+def asgd(
+    theta: Array, g: Array, theta_bar: Array, *, scratch: Scratch, step: int, lr: float, alpha: float, t0: float
+) -> None:
+    """5 passes."""
+    a = scratch.a
+    np.multiply(g, lr / step**alpha, out=a)
+    theta -= a
+    np.subtract(theta, theta_bar, out=a)
+    a *= 1 / max(1.0, step - t0)
+    theta_bar += a
+
+
 def _average_square(r: Array, x: Array, rho: float, a: Array) -> None:
     """Make r ← ρr + (1 - ρ)x², in 4 passes. The scratch space `a` may be x itself."""
     np.multiply(x, x, out=a)

@@ -188,3 +188,158 @@ def adam(
 adamw = phase(decoupled_weight_decay=True)(adam.__wrapped__)  # type: ignore[attr-defined]
 adamw.__name__ = adamw.__qualname__ = "adamw"
 adamw.__doc__ = "AdamW: Loshchilov and Hutter 2019, algorithm 2. Adam, whose weight decay bypasses the gradient."
+
+
+@phase()
+def nadam(
+    theta: Array,
+    g: Array,
+    s: Array,
+    r: Array,
+    *,
+    step: int,
+    lr: float = 0.002,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    momentum_decay: float = 0.004,
+    mu_product: float | None = None,
+    convention: str = "book",
+) -> None:
+    """NAdam: Dozat 2016, algorithm 2. `mu_product` is μ₁⋯μₜ, which by default follows from `betas`."""
+    rho1, rho2 = betas
+    mu, mu_next = (rho1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
+    product = 1.0 if mu_product is None else mu_product
+    if mu_product is None:
+        for t in range(1, step + 1):
+            if product > 1e-17:  # of a smaller one nothing is left in 1 - product
+                product *= rho1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+    share_g = (1 - mu) / (1 - product)
+    share_s = mu_next / (1 - product * mu_next)
+    unbias2 = 1 / (1 - rho2**step)
+    r[...] = rho2 * r + (1 - rho2) * np.square(g)
+    if convention == "book":
+        s[...] = mu * s + (1 - mu) * g
+    else:
+        s += (1 - rho1) * (g - s)
+    s_hat = share_g * g + share_s * s
+    r_hat = unbias2 * r
+    theta -= lr * s_hat / (np.sqrt(r_hat) + eps)
+
+
+@phase()
+def radam(
+    theta: Array,
+    g: Array,
+    s: Array,
+    r: Array,
+    *,
+    step: int,
+    lr: float = 0.001,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    convention: str = "book",
+) -> None:
+    """RAdam: Liu et al. 2020, algorithm 2."""
+    rho1, rho2 = betas
+    longest = 2 / (1 - rho2) - 1
+    length = longest - 2 * step * rho2**step / (1 - rho2**step)
+    unbias1 = 1 / (1 - rho1**step)
+    unbias2 = 1 / (1 - rho2**step)
+    r[...] = rho2 * r + (1 - rho2) * np.square(g)
+    if convention == "book":
+        s[...] = rho1 * s + (1 - rho1) * g
+    else:
+        s += (1 - rho1) * (g - s)
+    s_hat = unbias1 * s
+    if length <= (4 if convention == "book" else 5):
+        theta -= lr * s_hat
+        return
+    rectifier = math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
+    if convention == "book":
+        r_hat = unbias2 * r
+        theta -= (lr * rectifier) * s_hat / (np.sqrt(r_hat) + eps)
+    else:
+        theta -= (lr * rectifier / math.sqrt(unbias2)) * s_hat / (np.sqrt(r) + eps)
+
+
+@phase()
+def adamax(
+    theta: Array,
+    g: Array,
+    s: Array,
+    u: Array,
+    *,
+    step: int,
+    lr: float = 0.002,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    convention: str = "book",
+) -> None:
+    """Adamax: Kingma and Ba 2015, algorithm 2."""
+    rho1, rho2 = betas
+    unbias1 = 1 / (1 - rho1**step)
+    if convention == "book":
+        s[...] = rho1 * s + (1 - rho1) * g
+    else:
+        s += (1 - rho1) * (g - s)
+    u[...] = np.maximum(rho2 * u, np.abs(g) + eps)
+    theta -= (lr * unbias1) * s / u
+
+
+@phase()
+def rprop(
+    theta: Array,
+    g: Array,
+    size: Array,
+    previous: Array,
+    *,
+    lr: float = 0.01,
+    etas: tuple[float, float] = (0.5, 1.2),
+    step_sizes: tuple[float, float] = (1e-6, 50.0),
+    convention: str = "book",
+) -> None:
+    """Rprop: Riedmiller and Braun 1993. Every `size` starts at `lr`.
+
+    Where the gradient has changed its sign, the last step was sign(g)·size, so that -sign(g)·size takes it back.
+    """
+    agreement = g * previous
+    back = size.copy() if convention == "book" else np.zeros_like(size)
+    size[...] = np.where(agreement > 0, etas[1] * size, np.where(agreement < 0, etas[0] * size, size))
+    size[...] = np.minimum(np.maximum(size, step_sizes[0]), step_sizes[1])
+    step = np.where(agreement < 0, back, size)
+    theta -= np.where(g > 0, step, np.where(g < 0, -step, g))  # sign(g)·step; a NaN stays one
+    previous[...] = np.where(agreement < 0, 0, g)
+
+
+@phase()
+def asgd(
+    theta: Array,
+    g: Array,
+    theta_bar: Array,
+    *,
+    step: int,
+    lr: float = 0.01,
+    lambd: float = 0.0,
+    alpha: float = 0.75,
+    t0: float = 0.0,
+    eta: float | None = None,
+    mu: float | None = None,
+    convention: str = "book",
+) -> None:
+    """Averaged stochastic gradient descent: Polyak and Juditsky 1992.
+
+    `eta` and `mu` are the step's rate and its weight in the average, which by default follow their schedules.
+    """
+    if convention == "book":
+        rate, since = lr / step**alpha, step
+    else:  # torch sets both schedules at the end of a step, for the next one
+        rate, since = lr / (1 + lambd * lr * (step - 1)) ** alpha, step - 1
+    rate = rate if eta is None else eta
+    weight = 1 / max(1.0, since - t0) if mu is None else mu
+    if lambd != 0:
+        theta[...] = (1 - lambd * rate) * theta
+    theta -= rate * g
+    if weight == 1:
+        theta_bar[...] = theta
+    else:
+        theta_bar += weight * (theta - theta_bar)
