@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import schuss
-from schuss.distributed.pieces import GRAIN, cut
+from schuss.distributed.pieces import GRAIN, buckets, cut
 
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parent / "mpi").glob("*.py") if path.stem != "harness")
 
@@ -59,6 +59,21 @@ def test_parts_are_of_nearly_one_length_and_whole_grains(sizes, count):
     assert all((array == 1).all() for array in covered)
     for part in parts:
         assert abs(sum(piece.stop - piece.start for piece in part) - sum(sizes) / count) <= GRAIN
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_buckets_hold_every_element_once_and_large_parameters_need_no_packing(ranks):
+    sizes = {7: 20_000, 1: 0, 4: 300, 2: 5, 9: 1300}
+    made = buckets(sizes, ranks, 4000)
+    covered = {param: np.zeros(size, int) for param, size in sizes.items()}
+    for bucket in made:
+        assert len(bucket.parts) == ranks
+        assert bucket.size <= 4000 + ranks * GRAIN
+        for piece in bucket.pieces:
+            piece.of(covered[piece.param])[...] += 1
+    assert all((array == 1).all() for array in covered.values())
+    assert [bucket.row.param for bucket in made if bucket.row] == [7] * 5 + [9]
+    assert sum(bucket.size for bucket in made if not bucket.row) == 305
 
 
 def test_schuss_distributed_is_there_without_an_import_of_its_own():

@@ -54,6 +54,8 @@ def _between(starts: list[int], ends: list[int], first: int, last: int) -> list[
 class Bucket:
     """Elements that travel in one message: a part for each rank, which owns it.
 
+    Those of one parameter lie in a row and travel from and to where they are; those of several are packed.
+
     Attributes:
         parts: The pieces of each rank.
         counts: The number of their elements.
@@ -64,12 +66,10 @@ class Bucket:
         self.counts = [sum(stop - start for _, start, stop in part) for part in parts]
         self.pieces = [piece for part in parts for piece in part]
         ends = list(accumulate(piece.stop - piece.start for piece in self.pieces))
-        self.spans = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]  # where each piece lies
-
-    @property
-    def size(self) -> int:
-        """The number of all elements."""
-        return sum(self.counts)
+        self.spans = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]  # where each lies when packed
+        self.size = sum(self.counts)
+        params = {piece.param for piece in self.pieces}
+        self.row = Piece(params.pop(), self.pieces[0].start, self.pieces[-1].stop) if len(params) == 1 else None
 
     def only(self, params: Mapping[int, Any]) -> "Bucket":
         """The same bucket with the pieces of some parameters only."""
@@ -77,24 +77,43 @@ class Bucket:
 
     def reduce(self, ranks: Ranks, arrays: Mapping[int, Array], own: Array, staging: Array) -> None:
         """Sum flat `arrays` over the ranks; `own` receives this rank's part."""
-        if self.size:
-            packed = staging[: self.size]
-            np.concatenate([piece.of(arrays[piece.param]) for piece in self.pieces], out=packed)
-            ranks.reduce_scatter(packed, own, self.counts)
+        if self.row:
+            values = self.row.of(arrays[self.row.param])
+        elif self.size:
+            values = staging[: self.size]
+            np.concatenate([piece.of(arrays[piece.param]) for piece in self.pieces], out=values)
+        else:
+            return
+        ranks.reduce_scatter(values, own, self.counts)
 
-    def gather(self, ranks: Ranks, own: Mapping[Piece, Array], into: Mapping[int, Array], staging: Array) -> None:
-        """Fill the flat arrays `into` with the pieces that the ranks own."""
-        values = staging[: self.size]
-        for piece, span in zip(self.pieces, self.spans, strict=True):
-            if piece in own:
-                values[span] = own[piece]
-        ranks.all_gather(values, self.counts)
-        for piece, span in zip(self.pieces, self.spans, strict=True):
-            piece.of(into[piece.param])[...] = values[span]
+    def gather(self, ranks: Ranks, arrays: Mapping[int, Array], staging: Array) -> None:
+        """Fill flat `arrays`, in which each rank has its own pieces, with those of the others."""
+        if self.row:
+            ranks.all_gather(self.row.of(arrays[self.row.param]), self.counts)
+        elif self.size:
+            values, mine = staging[: self.size], self.parts[ranks.rank]
+            packed = list(zip(self.pieces, self.spans, strict=True))
+            for piece, span in packed:
+                if piece in mine:
+                    values[span] = piece.of(arrays[piece.param])
+            ranks.all_gather(values, self.counts)
+            for piece, span in packed:
+                if piece not in mine:
+                    piece.of(arrays[piece.param])[...] = values[span]
 
 
-def buckets(sizes: Sequence[int], params: Sequence[int], ranks: int, length: int) -> list[Bucket]:
-    """Buckets of at most about `length` elements for some of the parameters, whose sizes are given in that order."""
-    parts = cut(sizes, ranks * max(1, -(-sum(sizes) // length)))
+def buckets(sizes: Mapping[int, int], ranks: int, length: int) -> list[Bucket]:
+    """Buckets of at most about `length` elements for parameters with these numbers and sizes.
+
+    Parameters of an eighth of that and more have buckets of their own, so that they need not be packed.
+    """
+    large = [[param] for param, size in sizes.items() if size >= max(length // 8, GRAIN)]
+    small = [param for param in sizes if [param] not in large]
+    return [bucket for params in (*large, small) for bucket in _buckets({p: sizes[p] for p in params}, ranks, length)]
+
+
+def _buckets(sizes: Mapping[int, int], ranks: int, length: int) -> list[Bucket]:
+    params, total = list(sizes), sum(sizes.values())
+    parts = cut(list(sizes.values()), ranks * -(-total // length))
     named = [[piece._replace(param=params[piece.param]) for piece in part] for part in parts]
     return [Bucket(named[k : k + ranks]) for k in range(0, len(named), ranks)]

@@ -33,9 +33,9 @@ class Shards:
         self._reduced: list[tuple[Bucket, Array]] = []  # each bucket with this rank's part of its gradient
         self._staging: dict[Any, Array] = {}  # by dtype, what a bucket is packed in
         for dtype in dict.fromkeys(flat.dtype for flat in self.flat.values()):
-            numbers = [number for number, flat in self.flat.items() if flat.dtype == dtype]
-            made = buckets([self.flat[number].size for number in numbers], numbers, ranks.size, length)
-            self._staging[dtype] = np.empty(max(bucket.size for bucket in made), dtype)
+            sizes = {number: flat.size for number, flat in self.flat.items() if flat.dtype == dtype}
+            made = buckets(sizes, ranks.size, length)
+            self._staging[dtype] = np.empty(max([0, *(bucket.size for bucket in made if not bucket.row)]), dtype)
             for bucket in made:
                 self._add(bucket, dtype)
 
@@ -62,17 +62,15 @@ class Shards:
         """The pieces of the parameters that this rank owns, in their memory."""
         return [[piece.of(self.flat[piece.param]) for piece in pieces] for pieces in self.pieces]
 
-    def gather(self, by_group: list[list[Array] | None], into: Mapping[int, Array]) -> None:
-        """Fill whole flat arrays, by the parameters' numbers, from the ranks' pieces of them.
-
-        Groups without such arrays have None in the place of a list, on every rank.
-        """
-        own = {
-            piece: array
-            for pieces, arrays in zip(self.pieces, by_group, strict=True)
-            if arrays is not None
-            for piece, array in zip(pieces, arrays, strict=True)
-        }
+    def gather(self, arrays: Mapping[int, Array]) -> None:
+        """Fill whole flat arrays, by the parameters' numbers, in which each rank has the pieces that it owns."""
         for bucket, reduced in self._reduced:
-            some = bucket if len(into) == len(self.flat) else bucket.only(into)
-            some.gather(self._ranks, own, into, self._staging[reduced.dtype])
+            some = bucket if len(arrays) == len(self.flat) else bucket.only(arrays)
+            some.gather(self._ranks, arrays, self._staging[reduced.dtype])
+
+    def place(self, by_group: list[list[Array] | None], into: Mapping[int, Array]) -> None:
+        """Copy what belongs to the pieces that this rank owns, by group, to where it belongs in whole flat arrays."""
+        for pieces, arrays in zip(self.pieces, by_group, strict=True):
+            if arrays is not None:
+                for piece, array in zip(pieces, arrays, strict=True):
+                    piece.of(into[piece.param])[...] = array

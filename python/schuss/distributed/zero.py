@@ -128,7 +128,7 @@ class ZeroOptimizer:
             self.skipped += 1
             return
         self._share._carry_out(plan, self._shards.grads)
-        self._shards.gather([*self._shards.views()], self._shards.flat)
+        self._shards.gather(self._shards.flat)
 
     def _flat(self, grads: Any) -> dict[int, Array]:
         """The gradients as flat arrays, by number; raises unless each is like its parameter."""
@@ -163,8 +163,13 @@ class ZeroOptimizer:
     def theta(self) -> Any:
         """Copies of the parameters θ themselves on every rank, as the optimizer's own `theta` gives them."""
         thetas = [[np.empty_like(p) for p in params] for params in self._params]
-        self._shards.gather(self._share.theta(), _numbered(thetas))
+        self._fill(_numbered(thetas), self._share.theta())
         return self._whole._in_form(thetas)
+
+    def _fill(self, whole: dict[int, Array], by_group: list[list[Array] | None]) -> None:
+        """Make whole arrays of the ranks' pieces."""
+        self._shards.place(by_group, whole)
+        self._shards.gather(whole)
 
     def _with_states(self, make: Callable[[tuple[int, ...], Any], Array]) -> Optimizer:
         """The optimizer as it would be in one process, with states that are still to be filled."""
@@ -187,7 +192,7 @@ class ZeroOptimizer:
                 for states, params in zip(whole._states, self._params, strict=True)
             ]
             into = {number: array for number, array in _numbered(blank).items() if array is not None}
-            self._shards.gather([states.get(name) for states in self._share._states], into)
+            self._fill(into, [states.get(name) for states in self._share._states])
         return {**self._share.state_dict(), "state": whole._named_states()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
