@@ -44,7 +44,7 @@ class Case:
         """The group that a core's `step` takes: lists of arrays, one list (or None) for each state."""
         names = ("params", "grads", *(name for name, _, _ in RULES[self.rule]["states"]))
         labels = [f"[{i}]" for i in range(len(thetas))]
-        return self.rule, self.all_options, (thetas, *states), names, labels
+        return self.rule, self.all_options, (thetas, *states), names, labels, {}
 
 
 # Every rule by its defaults in both conventions, and every option at least once.

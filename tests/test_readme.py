@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cases import RULES
@@ -15,7 +16,8 @@ README = Path(__file__).parent.parent / "README.md"
 def table() -> str:
     """The README's table of optimizers, from the registry and the classes."""
     rows = ["| class | rule | state | hyperparameters and the book's defaults | source |", "|---|---|---|---|---|"]
-    common = {"params", "convention", "weight_decay", "decoupled_weight_decay", "maximize", "num_threads", "options"}
+    common = {"params", "convention", "weight_decay", "decoupled_weight_decay", "maximize", "num_threads"}
+    common |= {"options", "phase"}  # the keywords that are passed on
     for rule, cls in CLASSES.items():
         parameters = inspect.signature(cls).parameters.values()
         options = [
@@ -43,6 +45,9 @@ def test_the_examples_run(code):
     if "schuss.batch_norm" in code:
         assert abs(names["y"].mean()) < 1e-6
         assert abs(names["dx"]).max() < 1e-5
+    elif "clip_norm" in code:
+        assert names["opt"].steps == 10
+        np.testing.assert_array_equal(names["half"], names["theta"].astype(np.float16))
     elif "schuss.minimize" in code:
         assert names["res"].success
     else:

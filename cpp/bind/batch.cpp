@@ -58,7 +58,7 @@ void batch_compiled(const std::string& method, const py::handle& x0, const py::d
   const Index count = starts.array.shape(0), n = starts.array.shape(1);
   Options own = options_of(options);
   const int helpers = std::exchange(own.threads, 1) - 1;
-  with_format(starts.format(), [&]<class T>(T) {
+  with_format(starts.format, [&]<class T>(T) {
     Answers<T> answers(arrays);
     const T* const from = static_cast<const T*>(starts.data());
     const auto objective = reinterpret_cast<Compiled<T>>(address);
@@ -94,7 +94,7 @@ void batch_lock_step(const std::string& method, const py::handle& x0, const py::
   const Index count = starts.array.shape(0), n = starts.array.shape(1);
   Options own = options_of(options);
   own.threads = 1;
-  with_format(starts.format(), [&]<class T>(T) {
+  with_format(starts.format, [&]<class T>(T) {
     Answers<T> answers(arrays);
     std::vector<std::unique_ptr<Solver>> solvers;
     std::vector<std::int64_t> running;

@@ -34,7 +34,7 @@ class Arrays {
     return added.data();
   }
   void* by_channel(const py::handle& object, Access access, const char* name) {
-    return object.is_none() ? nullptr : by_channel(object, access, name, data().format());
+    return object.is_none() ? nullptr : by_channel(object, access, name, data().format);
   }
   void* by_channel(const py::handle& object, Access access, const char* name, Format format) {
     const View& added = add(object, access, name);
@@ -83,7 +83,7 @@ void carry_out(const Call& call, const Arrays& arrays, double eps, bool training
 
 template <class Call>
 auto by_format(const View& data, const Call& call) {
-  return data.format() == Format::f32 ? call.template operator()<float>() : call.template operator()<double>();
+  return data.format == Format::f32 ? call.template operator()<float>() : call.template operator()<double>();
 }
 
 py::tuple forward(const py::object& x, const py::object& gamma, const py::object& beta, const py::object& running_mean,
@@ -191,8 +191,8 @@ void move_arrays_in_passes(const py::object& x, const py::object& dy, const py::
     move_in_passes(static_cast<const Word*>(arrays.data().data()), static_cast<const Word*>(dy_),
                    static_cast<Word*>(out_), arrays.data().size(), first_pass, thread_count(num_threads));
   };
-  arrays.data().format() == Format::f32 ? call.template operator()<std::uint32_t>()
-                                        : call.template operator()<std::uint64_t>();
+  arrays.data().format == Format::f32 ? call.template operator()<std::uint32_t>()
+                                      : call.template operator()<std::uint64_t>();
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ void register_batch_norm(pybind11::module_& module);
 void register_linalg(pybind11::module_& module);
 void register_minimizers(pybind11::module_& module);
 void register_optimizers(pybind11::module_& module);
+void register_storage(pybind11::module_& module);
 void register_threads(pybind11::module_& module);
 
 }  // namespace schuss::bind

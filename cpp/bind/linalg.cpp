@@ -20,7 +20,7 @@ void bfgs_update(const py::handle& h, const py::handle& s, const py::handle& y, 
   require_shape(matrix, {n, n}, step);
   require_shape(change, {n}, step);
   require_disjoint({matrix, step, change});
-  with_format(matrix.format(), [&]<class T>(T) {
+  with_format(matrix.format, [&]<class T>(T) {
     const T *const from_s = static_cast<const T*>(step.data()), *const from_y = static_cast<const T*>(change.data());
     {
       const py::gil_scoped_release released;
@@ -38,7 +38,7 @@ py::object newton_direction(const py::handle& h, const py::handle& g, double alp
   const View matrix = view_of(h, "H", Access::read, 2), gradient = view_of(g, "g", Access::read, 1);
   const Index n = gradient.size();
   require_shape(matrix, {n, n}, gradient);
-  return with_format(gradient.format(), [&]<class T>(T) -> py::object {
+  return with_format(gradient.format, [&]<class T>(T) -> py::object {
     py::array_t<T> direction(n);
     const Eigen::Map<const minimize::Matrix<T>> hessian(static_cast<const T*>(matrix.data()), n, n);
     const Eigen::Map<const minimize::Column<T>> at(static_cast<const T*>(gradient.data()), n);
@@ -63,7 +63,7 @@ py::object cg(const py::object& a, const py::handle& b, const py::object& x0, do
   const View right = view_of(b, "b", Access::read, 1);
   const Index n = right.size();
   const int wanted = thread_count(num_threads);
-  return with_format(right.format(), [&]<class T>(T) -> py::object {
+  return with_format(right.format, [&]<class T>(T) -> py::object {
     const T* const from = static_cast<const T*>(right.data());
     require_finite(Eigen::Map<const minimize::Column<T>>(from, n), "b");
     py::array_t<T> x(n);

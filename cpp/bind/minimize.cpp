@@ -84,7 +84,7 @@ class Loader final : public minimize::Visitor {
     const py::str argument(label(name)), index("");
     const py::object object = find(name);
     const View found = view(object, Access::read, {argument, index});
-    if (found.format() != (sizeof(T) == 4 ? Format::f32 : Format::f64))
+    if (found.format != (sizeof(T) == 4 ? Format::f32 : Format::f64))
       throw py::type_error(label(name) + " has dtype " + std::string(py::str(found.array.dtype())) + ", expected " +
                            (sizeof(T) == 4 ? "float32" : "float64"));
     if (found.size() != size)
@@ -108,7 +108,7 @@ class Handle {
  public:
   Handle(const std::string& method, const py::handle& x0, const py::dict& options) {
     const View start = view_of(x0, "x0", Access::read, 1);
-    format_ = start.format();
+    format_ = start.format;
     with_format(format_, [&]<class T>(T) {
       solver_ =
           minimize::make_solver<T>(method, static_cast<const T*>(start.data()), start.size(), options_of(options));
@@ -177,7 +177,7 @@ class Handle {
   void set_inverse_hessian(const py::handle& h) {
     const View full = view_of(h, "hess_inv0", Access::read, 2);
     const Index n = solver_->size();
-    if (full.format() != format_ || full.size() != n * n || (n > 0 && full.array.shape(0) != n))
+    if (full.format != format_ || full.size() != n * n || (n > 0 && full.array.shape(0) != n))
       throw py::value_error("hess_inv0 has shape " + std::string(py::str(full.array.attr("shape"))) + " and dtype " +
                             std::string(py::str(full.array.dtype())) + ", expected (n, n) and the dtype of x0");
     require_idle();

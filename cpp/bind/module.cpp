@@ -7,6 +7,7 @@ PYBIND11_MODULE(SCHUSS_MODULE, module, pybind11::mod_gil_not_used()) {
   module.attr("version") = SCHUSS_VERSION;
   module.attr("compiler") = SCHUSS_COMPILER;
 
+  schuss::bind::register_storage(module);
   schuss::bind::register_threads(module);
   schuss::bind::register_optimizers(module);
   schuss::bind::register_batch_norm(module);

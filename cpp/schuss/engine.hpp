@@ -17,10 +17,10 @@
 
 namespace schuss {
 
-constexpr int kMaxStates = 3;
+constexpr int kMaxStates = 4;
 
-// Tensors are cut at multiples of this many elements: whole blocks, whatever the dtype.
-constexpr Index kGrain = 64;
+// Tensors are cut at multiples of this many elements: whole blocks, whatever the dtype and the storage.
+constexpr Index kGrain = 256;
 
 // A task is at least this many elements, and there are at most this many tasks for each thread.
 constexpr Index kTaskElements = 16 * 1024;
@@ -104,39 +104,47 @@ struct Job {
 // The tensors of a step, laid end to end and counted in grains.
 class Line {
  public:
-  explicit Line(std::span<const Job> jobs) : jobs_(jobs) {
+  explicit Line(std::span<const Job> jobs, Index grain = kGrain) : jobs_(jobs), grain_(grain) {
     ends_.reserve(jobs.size());
     for (const Job& job : jobs) {
-      length_ += (job.tensor.size + kGrain - 1) / kGrain;
-      bytes_ += job.bytes;
+      length_ += (job.tensor.size + grain - 1) / grain;
       ends_.push_back(length_);
     }
   }
 
   Index length() const { return length_; }
-  Index bytes() const { return bytes_; }
 
-  // Updates grains first … last − 1, which may lie in several tensors.
-  void update(Index first, Index last) const {
+  // Calls work(k, begin, end) for the elements of each tensor k that are in grains first … last − 1.
+  template <class Work>
+  void visit(Index first, Index last, const Work& work) const {
     for (auto k = std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin(); first < last; ++k) {
-      const Job& job = jobs_[k];
       const Index start = k == 0 ? 0 : ends_[k - 1], stop = std::min(ends_[k], last);
-      job.update(job.bound, job.tensor, (first - start) * kGrain, std::min((stop - start) * kGrain, job.tensor.size));
+      work(k, (first - start) * grain_, std::min((stop - start) * grain_, jobs_[k].tensor.size));
       first = stop;
     }
   }
 
  private:
   std::span<const Job> jobs_;
+  const Index grain_;
   std::vector<Index> ends_;
-  Index length_ = 0, bytes_ = 0;
+  Index length_ = 0;
 };
 
-inline void run(std::span<const Job> jobs, int max_threads) {
+// Calls work(k, begin, end) for pieces of all tensors k, each by one of the threads.
+template <class Work>
+void for_pieces(std::span<const Job> jobs, Index bytes, int max_threads, const Work& work) {
   const Line line(jobs);
   const Index grains = std::max(kTaskElements / kGrain, line.length() / (kTasksPerThread * max_threads));
-  const auto task = [&](Index i) { line.update(i * grains, std::min((i + 1) * grains, line.length())); };
-  threads.team().run((line.length() + grains - 1) / grains, threads.helpers(line.bytes(), max_threads), task);
+  threads.team().run((line.length() + grains - 1) / grains, threads.helpers(bytes, max_threads),
+                     [&](Index i) { line.visit(i * grains, std::min((i + 1) * grains, line.length()), work); });
+}
+
+inline void run(std::span<const Job> jobs, int max_threads) {
+  Index bytes = 0;
+  for (const Job& job : jobs) bytes += job.bytes;
+  for_pieces(jobs, bytes, max_threads,
+             [&](Index k, Index begin, Index end) { jobs[k].update(jobs[k].bound, jobs[k].tensor, begin, end); });
 }
 
 }  // namespace schuss

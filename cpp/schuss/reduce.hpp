@@ -17,13 +17,12 @@
 #include <utility>
 #include <vector>
 
-#include "schuss/codec.hpp"
+#include "schuss/lanes.hpp"
 #include "schuss/layout.hpp"
 
 namespace schuss {
 
 constexpr Index kChunk = 512;
-constexpr int kLanes = kBlock<double>;
 
 // What a chunk has come to in each channel: two sums, of which summands make what they like.
 struct ChunkSums {
@@ -41,38 +40,6 @@ struct ChunkSums {
   double* a_of(Index chunk, Index channel) { return &a[chunk * channels + channel]; }
   double* b_of(Index chunk, Index channel) { return &b[chunk * channels + channel]; }
 };
-
-// As many values as a block of doubles holds.
-template <class T>
-using Narrow = Eigen::Array<T, kLanes, 1>;
-
-template <class T>
-Narrow<T> load_narrow(const T* from) {
-  return Eigen::Map<const Narrow<T>>(from);
-}
-
-inline const Block<double>& widen(const Block<double>& values) { return values; }
-
-// Eigen converts the values one by one, so the conversion is left to the instruction that does a register of them.
-inline Block<double> widen(const Narrow<float>& values) {
-  Block<double> wide;
-#if defined(__AVX512F__)
-  _mm512_storeu_pd(wide.data(), _mm512_cvtps_pd(_mm256_loadu_ps(values.data())));
-#elif defined(__AVX__)
-  _mm256_storeu_pd(wide.data(), _mm256_cvtps_pd(_mm_loadu_ps(values.data())));
-  _mm256_storeu_pd(wide.data() + 4, _mm256_cvtps_pd(_mm_loadu_ps(values.data() + 4)));
-#else
-  wide = values.cast<double>();
-#endif
-  return wide;
-}
-
-// Adds up the lanes of `count` channels; lanes[l * stride + c] becomes garbage but for lane 0, which has the sum.
-inline void fold(double* lanes, Index stride, Index count) {
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; ++lane)
-      for (Index c = 0; c < count; ++c) lanes[lane * stride + c] += lanes[(lane + half) * stride + c];
-}
 
 namespace chunk {
 

@@ -20,6 +20,7 @@ struct State {
   const char* name;
   const char* needed_by = "";  // the option that must be on for this state to exist; "" = always
   const char* starts_at = "";  // the option that gives its initial value; "" = zero
+  bool positive = false;       // whether no value of it is ever below zero
 
   constexpr bool always() const { return needed_by[0] == 0; }
 };

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypedDict
 
+import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _isa
@@ -16,6 +17,7 @@ class Rule(TypedDict):
     source: str
     counts_steps: bool  # whether its formula depends on the number of the step
     states: tuple[tuple[str, str, str], ...]  # name, the option that needs it or "", the option it starts at or ""
+    positive: tuple[str, ...]  # the states that are never below zero
     options: dict[str, Any]  # the defaults
 
 
@@ -25,7 +27,10 @@ Group = tuple[
     tuple[list[Any] | None, ...],  # the arrays: the parameters and each state
     tuple[str, ...],  # what errors call those lists, with the gradients in second place
     list[str],  # and what they call the elements: "[0]", …
+    dict[str, Any],  # scales, averages, copies and the like, for a step with all that is around it
 ]
+
+Notes = list[tuple[dict[str, Any], str, Any]]  # (dict, key, value), to be noted when a step is done
 
 
 def choose_level(forced: str | None, built: list[str], runs: list[str]) -> tuple[str, str]:
@@ -57,8 +62,16 @@ openmp_version: str = _core.openmp_version  # "" where the build has no OpenMP
 
 rules: Callable[[], dict[str, Rule]] = _core.rules
 # The groups, their gradients, the number of the step, of threads, and what to note where when it is done.
-step: Callable[[list[Group], list[list[Any]], int, int, list[tuple[dict[str, Any], str, Any]]], None] = _core.step
-as_arrays: Callable[[list[Any], str, list[str]], list[NDArray[Any]]] = _core.as_arrays
+step: Callable[[list[Group], list[list[Any]], int, int, Notes], None] = _core.step
+# Likewise, then what to do around the rule, where to note the norm, and what to note if the step is left out.
+step_phase: Callable[[list[Group], list[list[Any]], int, int, Notes, dict[str, Any], dict[str, Any], Notes], bool] = (
+    _core.step_phase
+)
+as_arrays: Callable[[list[Any], str, list[str]], tuple[list[NDArray[Any]], list[str]]] = _core.as_arrays
+encode: Callable[[NDArray[Any], NDArray[Any], NDArray[Any] | None, bool], None] = _core.encode  # values, stored, scales
+decode: Callable[[NDArray[Any], NDArray[Any] | None, bool, NDArray[Any]], None] = _core.decode  # stored, …, values
+# For every 4096 values of each array, the sum of their squares times a power of two: arrays, power, num_threads
+square_sums: Callable[[list[NDArray[Any]], float, int], NDArray[np.float64]] = _core.square_sums
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
 
 batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm

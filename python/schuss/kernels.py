@@ -114,7 +114,7 @@ class Kernel:
         step = threads.check_count("step", step)
         labels, lists = _as_lists(arrays)
         g = lists.pop("g")
-        group = (self.name, values, tuple(lists.values()), tuple(arrays), labels)
+        group: _core.Group = (self.name, values, tuple(lists.values()), tuple(arrays), labels, {})
         count = 0 if num_threads is None else threads.check_num_threads(num_threads)
         _core.step([group], [g or []], step, count, [])
 

@@ -34,16 +34,18 @@ class Default(float):
 
 
 class Interval:
-    """The numbers from `low` up to `high`, which belongs to the interval only if it is `closed`."""
+    """The numbers from `low`, which is not among them if `open`, up to `high`, which is only if `closed`."""
 
-    def __init__(self, low: float, high: float, *, closed: bool = False) -> None:
-        self.low, self.high, self.closed = low, high, closed
+    def __init__(self, low: float, high: float, *, closed: bool = False, open: bool = False) -> None:
+        self.low, self.high, self.closed, self.open = low, high, closed, open
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value < self.high or (self.closed and value == self.high)
+        if value == self.low:
+            return not self.open
+        return self.low < value < self.high or (self.closed and value == self.high)
 
     def __str__(self) -> str:
-        return f"[{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
+        return f"{'(' if self.open else '['}{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
 
 
 POSITIVE_OR_ZERO = Interval(0, math.inf)
@@ -109,11 +111,24 @@ def _plain(name: str, value: Any) -> Any:
         )
     if name in RANGES:
         return None if name in OPTIONAL and value is None else number(name, value, RANGES[name])
-    if name in SWITCHES and not isinstance(value, (bool, np.bool_)):
+    if name in SWITCHES:
+        return switch(name, value)
+    return choice(name, value, ("book", "torch")) if name == "convention" else value
+
+
+def switch(name: str, value: Any) -> bool:
+    """`value`, if it is True or False; raises TypeError otherwise."""
+    if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
-    if name == "convention" and value not in ("book", "torch"):
-        raise ValueError(f"convention must be 'book' or 'torch', got {value!r}")
-    return bool(value) if name in SWITCHES else value
+    return bool(value)
+
+
+def choice(name: str, value: Any, allowed: tuple[str | None, ...]) -> Any:
+    """`value`, if it is one of some words; raises ValueError otherwise."""
+    if not (value is None or isinstance(value, str)) or value not in allowed:
+        words = [repr(word) for word in allowed]
+        raise ValueError(f"{name} must be {', '.join(words[:-1])} or {words[-1]}, got {value!r}")
+    return value
 
 
 def number(name: str, value: Any, allowed: Interval) -> float:

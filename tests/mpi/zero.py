@@ -1,6 +1,5 @@
 """ZeroOptimizer against the optimizer in one process, on as many ranks as there are."""
 
-import math
 import sys
 
 import harness
@@ -9,6 +8,7 @@ from harness import comm, example, raises
 
 import schuss
 from schuss.distributed import ZeroOptimizer
+from schuss.distributed.pieces import GRAIN
 from test_optimizers import OPTIMIZERS
 from test_rules import CLASSES
 
@@ -19,7 +19,7 @@ TABLE = {
 }
 del TABLE["torch delta_bar_delta"]  # which is not there
 
-SHAPES = {"w": (70, 37), "empty": (0, 3), "b": (5,), "scalar": (), "v": (1111,)}
+SHAPES = {"w": (70, 170), "empty": (0, 3), "b": (5,), "scalar": (), "v": (5000,)}
 
 
 def parameters(dtypes=("float32",)):
@@ -94,11 +94,12 @@ def check_groups_and_two_dtypes_and_changed_hyperparameters():
 
 def check_the_mean_of_the_gradients():
     params, expected = parameters(), parameters()
-    zero, alone = ZeroOptimizer(schuss.Adam(params), comm, reduction="mean"), schuss.Adam(expected)
+    zero = ZeroOptimizer(schuss.Adam(params, grad_scale=2.0), comm, reduction="mean")
+    alone = schuss.Adam(expected, grad_scale=2.0 * comm.size)
     for step in range(3):
         zero.step(gradients(params, step, comm.rank))
         whole = summed(params, step, comm.size)
-        alone.step({name: np.asarray(g / comm.size, g.dtype) for name, g in whole.items()})
+        alone.step(whole)
     assert_same(params, expected)
 
 
@@ -158,12 +159,12 @@ def check_an_optimizer_that_has_begun_goes_on():
 
 
 def check_the_state_is_shared_out():
-    params = [np.zeros(10_000), np.zeros((50, 40)), np.zeros(7)]
+    params = [np.zeros(100_000), np.zeros((50, 40)), np.zeros(7)]
     total = sum(p.size for p in params)
-    zero = ZeroOptimizer(schuss.Adam(params), comm, bucket=3000)
-    held = sum(array.size for states in zero._share._states for arrays in states.values() for array in arrays)
+    zero = ZeroOptimizer(schuss.Adam(params), comm, bucket=30_000)
+    held = sum(a.size for states in zero._share._states for arrays in states.named().values() for a in arrays)
     assert comm.allreduce(held) == 2 * total
-    assert abs(held - 2 * total / comm.size) <= 2 * 256 * math.ceil(total / 3000)
+    assert abs(held - 2 * total / comm.size) <= 2 * GRAIN
 
 
 def check_ranks_without_a_share():
@@ -179,28 +180,111 @@ def check_ranks_without_a_share():
     assert (nothing.steps, nothing.theta()) == (1, [])
 
 
-def check_clipping_by_the_norm_over_all_parameters():
-    params, expected = parameters(), parameters()
-    zero, alone = ZeroOptimizer(schuss.SGD(params, lr=0.1), comm, clip_norm=2.0), schuss.SGD(expected, lr=0.1)
-    zero.step(gradients(params, 0, comm.rank))
-    whole = summed(params, 0, comm.size)
-    norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in whole.values()))
-    assert zero.grad_norm == norm  # of integers, whose squares are exact
-    alone.step({name: np.asarray(g * (2.0 / norm), g.dtype) for name, g in whole.items()})
+PHASES = [
+    {"clip_norm": 2.0, "grad_scale": 4.0},
+    {"clip_norm": np.inf, "clip_value": 3.0, "convention": "torch"},
+    {"clip_norm": 2.0, "state_dtype": "uint8", "average": "ema"},
+    {"state_dtype": "bfloat16", "seed": 3, "average": "uniform", "clip_value": 2.0},
+    {"state_dtype": "uint8", "rounding": "nearest", "skip_nonfinite": True},
+]
+
+
+def assert_alike(zero, alone, params, expected):
     assert_same(params, expected)
+    assert_same(zero.theta(), alone.theta())
+    assert_same_state(zero.state_dict(), alone.state_dict())
+    assert (zero.grad_norm, zero.skipped, zero.averaged) == (alone.grad_norm, alone.skipped, alone.averaged)
+
+
+def check_what_is_done_around_the_rule():
+    for phase in PHASES:
+        for dtypes in (("float32", "float64"), ("float16", "float32")):
+            params, expected = parameters(dtypes), parameters(dtypes)
+            zero = ZeroOptimizer(schuss.AdamW(params, **phase), comm, bucket=9000)
+            alone = schuss.AdamW(expected, **phase)
+            for step in range(3):
+                zero.step(gradients(params, step, comm.rank))
+                alone.step(summed(params, step, comm.size))
+            assert_alike(zero, alone, params, expected)
+            if "average" in phase:
+                assert_same(zero.average(), alone.average())
+                with zero.averaged_params(), alone.averaged_params():
+                    assert_same(params, expected)
+                    assert "within averaged_params" in raises(ValueError, lambda zero=zero, p=params: zero.step(p))
+                assert_same(params, expected)
+
+
+def check_nesterov_averages_and_wide_gradients_of_16_bit_parameters():
+    options = {"momentum": 0.9, "nesterov": True, "average": "ema", "state_dtype": "uint8", "clip_norm": 1.0}
+    params, expected = parameters(("float16",)), parameters(("float16",))
+    zero, alone = ZeroOptimizer(schuss.SGD(params, lr=0.1, **options), comm), schuss.SGD(expected, lr=0.1, **options)
+    for step in range(3):
+        zero.step({name: g.astype(np.float32) for name, g in gradients(params, step, comm.rank).items()})
+        alone.step(summed(params, step, comm.size))
+    assert_alike(zero, alone, params, expected)
+    assert_same(zero.average(), alone.average())
+
+
+def check_the_norm_of_what_is_too_large_to_square():
+    for scale in (1e200, 1e-200):
+        params, expected = {"v": np.ones(9000)}, {"v": np.ones(9000)}
+        zero, alone = (
+            ZeroOptimizer(schuss.SGD(params, lr=0.1, clip_norm=1.0), comm),
+            schuss.SGD(expected, lr=0.1, clip_norm=1.0),
+        )
+        zero.step({"v": np.full(9000, scale * (comm.rank == 0))})
+        alone.step({"v": np.full(9000, scale)})
+        assert_alike(zero, alone, params, expected)
+
+
+def check_copies_and_gradients_set_to_zero():
+    results = []
+    for make in (lambda opt: ZeroOptimizer(opt, comm), lambda opt: opt):
+        params = parameters()
+        copies = {name: np.zeros(p.shape, np.float16) for name, p in params.items()}
+        opt = make(schuss.Adam(params, copies=copies, zero_grad=True))
+        grads = summed(params, 0, comm.size) if results else gradients(params, 0, comm.rank)
+        opt.step(grads)
+        assert not any(g.any() for g in grads.values())
+        results.append((params, copies))
+    (params, copies), (expected, expected_copies) = results
+    assert_same(params, expected)
+    assert_same(copies, expected_copies)
+
+
+def check_options_changed_between_steps_and_saved():
+    params, expected = parameters(), parameters()
+    zero, alone = ZeroOptimizer(schuss.Adam(params, average="ema"), comm), schuss.Adam(expected, average="ema")
+    for step, norm in enumerate((None, 1.0, np.inf)):
+        for opt in (zero, alone):
+            opt.phase["clip_norm"] = norm
+        if step == 2:
+            zero.reset_average()
+            alone.reset_average()
+        zero.step(gradients(params, step, comm.rank))
+        alone.step(summed(params, step, comm.size))
+    assert_alike(zero, alone, params, expected)
+    resumed = ZeroOptimizer(schuss.Adam(params, average="ema"), comm, bucket=5000)
+    resumed.load_state_dict(alone.state_dict())
+    assert_same_state(resumed.state_dict(), alone.state_dict())
 
 
 def check_steps_that_are_not_finite_are_left_out_on_all_ranks():
-    params = parameters()
-    before = {name: p.copy() for name, p in params.items()}
-    zero = ZeroOptimizer(schuss.Adam(params), comm, skip_nonfinite=True)
-    grads = gradients(params, 0, comm.rank)
+    params, expected = parameters(), parameters()
+    zero, alone = (schuss.Adam(own, skip_nonfinite=True, zero_grad=True) for own in (params, expected))
+    zero = ZeroOptimizer(zero, comm)
+    grads, whole = gradients(params, 0, comm.rank), summed(params, 0, comm.size)
+    whole["v"][1000] = np.nan
     if comm.rank == comm.size - 1:
         grads["v"][1000] = np.nan
+    kept = {name: g.copy() for name, g in grads.items()}
     zero.step(grads)
-    assert_same(params, before)
+    alone.step(whole)
+    assert_same(grads, kept)
     assert (zero.steps, zero.skipped) == (0, 1)
-    assert not any(array.any() for array in zero.state_dict()["state"].values())
+    assert np.isnan(zero.grad_norm)
+    assert_same(params, expected)
+    assert_same_state(zero.state_dict(), alone.state_dict())
     zero.step(gradients(params, 0, comm.rank))
     assert (zero.steps, zero.skipped) == (1, 1)
 
@@ -212,12 +296,21 @@ def check_torch_tensors():
         import torch
     except ImportError:
         return
-    values = {name: torch.nn.Parameter(torch.from_numpy(p)) for name, p in parameters().items()}
-    expected = parameters()
-    zero, alone = ZeroOptimizer(schuss.Adam(values), comm), schuss.Adam(expected)
-    zero.step({name: torch.from_numpy(g) for name, g in gradients(expected, 0, comm.rank).items()})
-    alone.step(summed(expected, 0, comm.size))
-    assert_same({name: p.detach().numpy() for name, p in values.items()}, expected)
+    options = {"state_dtype": "bfloat16", "clip_norm": 3.0}
+    for dtype in (torch.float32, torch.bfloat16):
+        made = [
+            {name: torch.nn.Parameter(torch.from_numpy(p).to(dtype)) for name, p in parameters().items()}
+            for _ in range(2)
+        ]
+        zero, alone = ZeroOptimizer(schuss.Adam(made[0], **options), comm), schuss.Adam(made[1], **options)
+        for step in range(2):
+            grads, whole = gradients(parameters(), step, comm.rank), summed(parameters(), step, comm.size)
+            zero.step({name: torch.from_numpy(g).to(dtype) for name, g in grads.items()})
+            alone.step({name: torch.from_numpy(g) for name, g in whole.items()})
+        values, expected = ({name: p.detach().float().numpy() for name, p in own.items()} for own in made)
+        assert_same(values, expected)
+        assert_same_state(zero.state_dict(), alone.state_dict())
+        assert zero.grad_norm == alone.grad_norm
 
 
 def check_the_example_runs():

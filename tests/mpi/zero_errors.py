@@ -24,7 +24,7 @@ GRAD_ERRORS = [
     (
         lambda g: {**g, "b": g["b"].astype(np.float64)},
         TypeError,
-        "grads['b'] has dtype float64, expected float32 like params['b']",
+        "grads['b'] has dtype float64, expected float32 or bfloat16 or float16 like params['b']",
     ),
     (
         lambda g: {**g, "b": [1.0]},
@@ -93,9 +93,6 @@ def check_a_wrong_state_on_one_rank():
 
 ARGUMENT_ERRORS = [
     ({"reduction": "max"}, ValueError, "reduction must be 'sum' or 'mean', got 'max'"),
-    ({"clip_norm": -1.0}, ValueError, "clip_norm must be in [0, inf), got -1.0"),
-    ({"clip_norm": 0.0}, ValueError, "clip_norm must be greater than 0, got 0"),
-    ({"skip_nonfinite": 1}, TypeError, "skip_nonfinite must be True or False, got 1"),
     ({"bucket": 0}, ValueError, "bucket must be an integer of at least 1 and less than 2**31, got 0"),
 ]
 

@@ -13,7 +13,7 @@ struct AdaDelta {
 
   static constexpr auto name = "adadelta";
   static constexpr auto source = "Zeiler 2012, algorithm 1";
-  static constexpr auto states = std::array{State{"r"}, State{"u"}};
+  static constexpr auto states = std::array{State{.name = "r", .positive = true}, State{.name = "u", .positive = true}};
   static constexpr auto options =
       std::tuple{Option{"lr", &AdaDelta::lr}, Option{"rho", &AdaDelta::rho}, Option{"eps", &AdaDelta::eps},
                  Option{"convention", &AdaDelta::convention}};

@@ -13,7 +13,7 @@ struct AdaGrad {
 
   static constexpr auto name = "adagrad";
   static constexpr auto source = "Duchi et al. 2011; Deep Learning, algorithm 8.4";
-  static constexpr auto states = std::array{State{"r"}};
+  static constexpr auto states = std::array{State{.name = "r", .positive = true}};
   static constexpr auto options =
       std::tuple{Option{"lr", &AdaGrad::lr}, Option{"eps", &AdaGrad::eps}, Option{"lr_decay", &AdaGrad::lr_decay},
                  Option{"convention", &AdaGrad::convention}};

@@ -15,7 +15,7 @@ struct Adam {
 
   static constexpr auto name = "adam";
   static constexpr auto source = "Kingma and Ba 2015; Deep Learning, algorithm 8.7";
-  static constexpr auto states = std::array{State{"s"}, State{"r"}};
+  static constexpr auto states = std::array{State{"s"}, State{.name = "r", .positive = true}};
   static constexpr auto options = std::tuple{Option{"lr", &Adam::lr}, Option{"betas", &Adam::betas},
                                              Option{"eps", &Adam::eps}, Option{"convention", &Adam::convention}};
 

@@ -15,7 +15,7 @@ struct Adamax {
 
   static constexpr auto name = "adamax";
   static constexpr auto source = "Kingma and Ba 2015, algorithm 2";
-  static constexpr auto states = std::array{State{"s"}, State{"u"}};
+  static constexpr auto states = std::array{State{"s"}, State{.name = "u", .positive = true}};
   static constexpr auto options = std::tuple{Option{"lr", &Adamax::lr}, Option{"betas", &Adamax::betas},
                                              Option{"eps", &Adamax::eps}, Option{"convention", &Adamax::convention}};
 

@@ -14,7 +14,8 @@ struct DeltaBarDelta {
 
   static constexpr auto name = "delta_bar_delta";
   static constexpr auto source = "Jacobs 1988; Deep Learning, section 8.5";
-  static constexpr auto states = std::array{State{.name = "rate", .starts_at = "lr"}, State{"delta_bar"}};
+  static constexpr auto states =
+      std::array{State{.name = "rate", .starts_at = "lr", .positive = true}, State{"delta_bar"}};
   static constexpr auto options = std::tuple{Option{"lr", &DeltaBarDelta::lr}, Option{"kappa", &DeltaBarDelta::kappa},
                                              Option{"phi", &DeltaBarDelta::phi}, Option{"gamma", &DeltaBarDelta::gamma},
                                              Option{"convention", &DeltaBarDelta::convention}};

@@ -19,7 +19,7 @@ struct NAdam {
 
   static constexpr auto name = "nadam";
   static constexpr auto source = "Dozat 2016, algorithm 2";
-  static constexpr auto states = std::array{State{"s"}, State{"r"}};
+  static constexpr auto states = std::array{State{"s"}, State{.name = "r", .positive = true}};
   static constexpr auto options = std::tuple{Option{"lr", &NAdam::lr},
                                              Option{"betas", &NAdam::betas},
                                              Option{"eps", &NAdam::eps},

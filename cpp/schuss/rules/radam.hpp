@@ -16,7 +16,7 @@ struct RAdam {
 
   static constexpr auto name = "radam";
   static constexpr auto source = "Liu et al. 2020, algorithm 2";
-  static constexpr auto states = std::array{State{"s"}, State{"r"}};
+  static constexpr auto states = std::array{State{"s"}, State{.name = "r", .positive = true}};
   static constexpr auto options = std::tuple{Option{"lr", &RAdam::lr}, Option{"betas", &RAdam::betas},
                                              Option{"eps", &RAdam::eps}, Option{"convention", &RAdam::convention}};
 

@@ -21,7 +21,8 @@ struct RMSProp {
 
   static constexpr auto name = "rmsprop";
   static constexpr auto source = "Hinton 2012, Graves 2013 (centered); Deep Learning, algorithms 8.5 and 8.6";
-  static constexpr auto states = std::array{State{"r"}, State{"g_bar", "centered"}, State{"v", "momentum"}};
+  static constexpr auto states =
+      std::array{State{.name = "r", .positive = true}, State{"g_bar", "centered"}, State{"v", "momentum"}};
   static constexpr auto options = std::tuple{Option{"lr", &RMSProp::lr},
                                              Option{"rho", &RMSProp::rho},
                                              Option{"eps", &RMSProp::eps},

@@ -15,7 +15,8 @@ struct Rprop {
 
   static constexpr auto name = "rprop";
   static constexpr auto source = "Riedmiller and Braun 1993";
-  static constexpr auto states = std::array{State{.name = "size", .starts_at = "lr"}, State{"previous"}};
+  static constexpr auto states =
+      std::array{State{.name = "size", .starts_at = "lr", .positive = true}, State{"previous"}};
   static constexpr auto options =
       std::tuple{Option{"lr", &Rprop::lr}, Option{"etas", &Rprop::etas}, Option{"step_sizes", &Rprop::step_sizes},
                  Option{"convention", &Rprop::convention}};

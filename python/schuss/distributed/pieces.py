@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schuss.distributed.ranks import Ranks
-
 Array = NDArray[Any]
 
-GRAIN = 256  # parameters are cut at multiples of so many elements, which is a block of 8-bit state
+# Parameters are cut at multiples of so many elements: whole blocks of a state of 8 bits, and whole pieces of the sum of
+# squares, so that nothing depends on the cuts.
+GRAIN = 4096
 
 
 class Piece(NamedTuple):
@@ -21,9 +21,77 @@ class Piece(NamedTuple):
     start: int
     stop: int
 
-    def of(self, flat: Array) -> Array:
-        """The piece of an array of one dimension, as a view."""
-        return flat[self.start : self.stop]
+    def of(self, flat: Any, unit: int = 1) -> Any:
+        """The piece of an array of one dimension that has a value for every `unit` elements, as a view."""
+        return flat[self.start // unit : -(-self.stop // unit)]
+
+
+class Bucket(NamedTuple):
+    """Elements that travel in one message: a block for each rank, which owns it.
+
+    Those of one parameter lie in a row, in blocks of one length, and travel from and to where they are. Those of
+    several are packed, and the blocks are filled up to one length.
+
+    Attributes:
+        parts: The pieces of each rank.
+        block: The length of the longest part.
+        row: The elements of all parts together if they lie in a row.
+    """
+
+    parts: list[list[Piece]]
+    block: int
+    row: Piece | None
+
+    def pack(self, arrays: Mapping[int, Array], ranks: Sequence[int], into: Array) -> None:
+        """Copy what belongs to some ranks from flat arrays to where it lies in a message."""
+        for rank in ranks:
+            at = rank * self.block
+            for piece in self.parts[rank]:
+                into[at : (at := at + piece.stop - piece.start)] = piece.of(arrays[piece.param])
+
+    def unpack(self, message: Array, ranks: Sequence[int], arrays: Mapping[int, Array]) -> None:
+        """Copy what belongs to some ranks from a message to where it lies in flat arrays."""
+        for rank in ranks:
+            at = rank * self.block
+            for piece in self.parts[rank]:
+                piece.of(arrays[piece.param])[...] = message[at : (at := at + piece.stop - piece.start)]
+
+
+def buckets(sizes: Mapping[int, int], ranks: int, length: int) -> list[Bucket]:
+    """Buckets of at most about `length` elements for parameters with these numbers and sizes.
+
+    Parameters of an eighth of that and more have buckets of their own, so that they need not be packed, but for an end
+    that cannot be cut into blocks of one length for each rank.
+    """
+    unit = ranks * GRAIN
+    longest = max(length // unit, 1) * unit
+    rows: list[Bucket] = []
+    rest: list[Piece] = []
+    for param, size in sizes.items():
+        even = size // unit * unit if size >= length // 8 else 0
+        rows += [_row(param, at, min(at + longest, even), ranks) for at in range(0, even, longest)]
+        rest.append(Piece(param, even, size))
+    return rows + _packed(rest, ranks, length)
+
+
+def _row(param: int, start: int, stop: int, ranks: int) -> Bucket:
+    block = (stop - start) // ranks
+    parts = [[Piece(param, start + rank * block, start + (rank + 1) * block)] for rank in range(ranks)]
+    return Bucket(parts, block, Piece(param, start, stop))
+
+
+def _packed(rest: list[Piece], ranks: int, length: int) -> list[Bucket]:
+    sizes = [piece.stop - piece.start for piece in rest]
+    parts = cut(sizes, ranks * -(-sum(sizes) // length))
+    placed = [
+        [Piece(rest[k].param, rest[k].start + start, rest[k].start + stop) for k, start, stop in part] for part in parts
+    ]
+    made = [placed[k : k + ranks] for k in range(0, len(placed), ranks)]
+    return [
+        Bucket(own, max(sum(piece.stop - piece.start for piece in part) for part in own), None)
+        for own in made
+        if any(own)
+    ]
 
 
 def cut(sizes: Sequence[int], count: int) -> list[list[Piece]]:
@@ -49,71 +117,3 @@ def _between(starts: list[int], ends: list[int], first: int, last: int) -> list[
         for param in range(int(low), int(high))
         if max(first, starts[param]) < min(last, ends[param])
     ]
-
-
-class Bucket:
-    """Elements that travel in one message: a part for each rank, which owns it.
-
-    Those of one parameter lie in a row and travel from and to where they are; those of several are packed.
-
-    Attributes:
-        parts: The pieces of each rank.
-        counts: The number of their elements.
-    """
-
-    def __init__(self, parts: list[list[Piece]]) -> None:
-        self.parts = parts
-        self.counts = [sum(stop - start for _, start, stop in part) for part in parts]
-        self.pieces = [piece for part in parts for piece in part]
-        ends = list(accumulate(piece.stop - piece.start for piece in self.pieces))
-        self.spans = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]  # where each lies when packed
-        self.size = sum(self.counts)
-        params = {piece.param for piece in self.pieces}
-        self.row = Piece(params.pop(), self.pieces[0].start, self.pieces[-1].stop) if len(params) == 1 else None
-
-    def only(self, params: Mapping[int, Any]) -> "Bucket":
-        """The same bucket with the pieces of some parameters only."""
-        return Bucket([[piece for piece in part if piece.param in params] for part in self.parts])
-
-    def reduce(self, ranks: Ranks, arrays: Mapping[int, Array], own: Array, staging: Array) -> None:
-        """Sum flat `arrays` over the ranks; `own` receives this rank's part."""
-        if self.row:
-            values = self.row.of(arrays[self.row.param])
-        elif self.size:
-            values = staging[: self.size]
-            np.concatenate([piece.of(arrays[piece.param]) for piece in self.pieces], out=values)
-        else:
-            return
-        ranks.reduce_scatter(values, own, self.counts)
-
-    def gather(self, ranks: Ranks, arrays: Mapping[int, Array], staging: Array) -> None:
-        """Fill flat `arrays`, in which each rank has its own pieces, with those of the others."""
-        if self.row:
-            ranks.all_gather(self.row.of(arrays[self.row.param]), self.counts)
-        elif self.size:
-            values, mine = staging[: self.size], self.parts[ranks.rank]
-            packed = list(zip(self.pieces, self.spans, strict=True))
-            for piece, span in packed:
-                if piece in mine:
-                    values[span] = piece.of(arrays[piece.param])
-            ranks.all_gather(values, self.counts)
-            for piece, span in packed:
-                if piece not in mine:
-                    piece.of(arrays[piece.param])[...] = values[span]
-
-
-def buckets(sizes: Mapping[int, int], ranks: int, length: int) -> list[Bucket]:
-    """Buckets of at most about `length` elements for parameters with these numbers and sizes.
-
-    Parameters of an eighth of that and more have buckets of their own, so that they need not be packed.
-    """
-    large = [[param] for param, size in sizes.items() if size >= max(length // 8, GRAIN)]
-    small = [param for param in sizes if [param] not in large]
-    return [bucket for params in (*large, small) for bucket in _buckets({p: sizes[p] for p in params}, ranks, length)]
-
-
-def _buckets(sizes: Mapping[int, int], ranks: int, length: int) -> list[Bucket]:
-    params, total = list(sizes), sum(sizes.values())
-    parts = cut(list(sizes.values()), ranks * -(-total // length))
-    named = [[piece._replace(param=params[piece.param]) for piece in part] for part in parts]
-    return [Bucket(named[k : k + ranks]) for k in range(0, len(named), ranks)]

@@ -1,10 +1,17 @@
 """AdaGrad."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from schuss.optimizers.base import Optimizer
 from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Default, Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from schuss.optimizers.phase import Phase
 
 
 class AdaGrad(Optimizer):
@@ -41,10 +48,12 @@ class AdaGrad(Optimizer):
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         num_threads: int | None = None,
+        **phase: Unpack[Phase],
     ) -> None:
         super().__init__(
             params,
             num_threads,
+            phase,
             lr=lr,
             eps=eps,
             lr_decay=lr_decay,

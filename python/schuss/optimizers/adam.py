@@ -1,10 +1,17 @@
 """Adam and AdamW."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from schuss.optimizers.base import Optimizer
 from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Default, Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from schuss.optimizers.phase import Phase
 
 
 class Adam(Optimizer):
@@ -43,10 +50,12 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         num_threads: int | None = None,
+        **phase: Unpack[Phase],
     ) -> None:
         super().__init__(
             params,
             num_threads,
+            phase,
             lr=lr,
             betas=betas,
             eps=eps,
@@ -93,6 +102,7 @@ class AdamW(Adam):
         weight_decay: float = Default(0.0, torch=0.01),
         maximize: bool = False,
         num_threads: int | None = None,
+        **phase: Unpack[Phase],
     ) -> None:
         super().__init__(
             params,
@@ -104,6 +114,7 @@ class AdamW(Adam):
             decoupled_weight_decay=True,
             maximize=maximize,
             num_threads=num_threads,
+            **phase,
         )
 
     def _rule(self, group: dict[str, Any]) -> str:

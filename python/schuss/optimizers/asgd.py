@@ -1,10 +1,17 @@
 """Averaged stochastic gradient descent."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from schuss.optimizers.base import Optimizer
 from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Default, Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from schuss.optimizers.phase import Phase
 
 
 class ASGD(Optimizer):
@@ -46,10 +53,12 @@ class ASGD(Optimizer):
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         num_threads: int | None = None,
+        **phase: Unpack[Phase],
     ) -> None:
         super().__init__(
             params,
             num_threads,
+            phase,
             lr=lr,
             lambd=lambd,
             alpha=alpha,

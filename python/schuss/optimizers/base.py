@@ -1,34 +1,56 @@
-"""What all optimizers share: parameters in lists, dicts or groups, the step, saving and loading."""
+"""What all optimizers share: parameters in lists, dicts or groups, the step and what is done around it."""
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _core, options, threads
+from schuss.optimizers import phase as phases
 from schuss.optimizers.layout import Arrays, Layout, are_groups, kind
+from schuss.optimizers.snapshots import FIXED, Snapshots
+from schuss.optimizers.storage import States, decoded, encode
 
 Array = NDArray[Any]
 
 RULES = _core.rules()
 
-FIXED = ("convention", "nesterov", "centered")
-
 COMMON = """
 Args of every optimizer:
-    params: The arrays to optimize: a list, or a dict by name, of float32 or float64 arrays of any shape; or a list
-        of groups, each a dict with such `"params"` and with hyperparameters of its own. They are updated in place
-        and must be writable, C-contiguous and disjoint. NumPy arrays, torch CPU tensors and whatever else offers its
-        memory by `__dlpack__` will do.
+    params: The arrays to optimize: a list, or a dict by name, of float32, float64, bfloat16 or float16 arrays of any
+        shape; or a list of groups, each a dict with such `"params"` and with hyperparameters of its own. They are
+        updated in place and must be writable, C-contiguous and disjoint. NumPy arrays (with ml_dtypes' bfloat16),
+        torch CPU tensors and whatever else offers its memory by `__dlpack__` will do. All but float64 parameters are
+        computed with in float32.
     convention: `"book"` (default) or `"torch"`: whose formula and whose defaults to follow.
     weight_decay: λ in [0, ∞), default 0. Adds λθ to the gradient.
     decoupled_weight_decay: Multiply what `params` hold (with the book's Nesterov momentum the look-ahead point) by
         1 - lr·λ before the step, and leave the gradient alone.
     maximize: Ascend instead of descending.
     num_threads: At least 1; by default what `schuss.get_num_threads()` says. Results do not depend on it.
+
+What a step does around the rule, in the same pass over memory; `opt.phase` has these options and they may be changed
+there, but for `average`, `state_dtype` and `copies`:
+    grad_scale: What the gradients have been multiplied with, in (0, ∞), default 1; they are divided by it.
+    clip_norm: c in (0, ∞], default None: all gradients together are scaled to g·min(1, c/‖g‖), torch's convention
+        with ‖g‖ + 1e-6. ‖g‖, before clipping, is then in `opt.grad_norm`; ∞ measures and does not clip.
+    clip_value: In (0, ∞), default None: each value of the gradient, scaled by then, is brought to within ± this.
+    skip_nonfinite: Leave a step out, as if it had not been asked for, if ‖g‖ is infinite or NaN, and count it in
+        `opt.skipped`.
+    zero_grad: Set the gradients to zero when they have been used; they must be writable then.
+    average: Average the parameters over the steps: `"uniform"`, θ̂ = 1/t·Σθ, or `"ema"`, θ̂ ← αθ̂ + (1 - α)θ (torch's
+        convention: θ̂ + (1 - α)(θ - θ̂)) with α = `average_decay` in [0, 1], default 0.999; both begin with the first
+        step's θ. `opt.average()` gives it, `with opt.averaged_params():` puts it into the parameters for a while.
+    state_dtype: What the state is stored in: None (default) for the type computed in, `"float32"`, `"bfloat16"` (held
+        as its bits, uint16), or `"uint8"`: codes of 8 bits with a scale for every 256 values.
+    copies: bfloat16 or float16 arrays in the form of `params`, into which each step writes the new parameters.
+    rounding: Of parameters and states that are stored in fewer bits: `"stochastic"` (default), to one of the two
+        neighbours by chance with the value as the mean, or `"nearest"`. Copies are rounded to the nearest.
+    seed: Of that chance, an integer in [0, 2⁶³), default 0. The bits depend on it, the step, the tensor and the place.
 
 `lr` may be a function of the number of steps taken so far, and so may `momentum` where there is one. Hyperparameters
 may be changed between steps through `groups`. The arrays stay the same ones from construction on: give a parameter
@@ -41,13 +63,18 @@ Raises:
 """
 
 
-class Optimizer:
+class Optimizer(Snapshots):
     """The base of all optimizers: holds the parameters and their state, and steps them.
 
     Attributes:
         groups: One dict for each parameter group: `"params"` and the group's hyperparameters, which may be changed
             between steps.
+        phase: The options of what is done around the update rule, which may be changed between steps.
         steps: The number of steps taken.
+        skipped: The number of steps left out because the gradients were not finite.
+        averaged: The number of points in the average.
+        grad_norm: The norm of all gradients of the last step together, unscaled and not yet clipped; None until it has
+            been measured, which `clip_norm` and `skip_nonfinite` ask for.
     """
 
     schedulable: ClassVar[tuple[str, ...]] = ("lr",)
@@ -57,14 +84,17 @@ class Optimizer:
         if cls.__module__.startswith("schuss."):
             cls.__doc__ = inspect.cleandoc(cls.__doc__ or "") + "\n" + COMMON
 
-    def __init__(self, params: Arrays, num_threads: int | None, **hyper: Any) -> None:
+    def __init__(self, params: Arrays, num_threads: int | None, phase: phases.Phase, **hyper: Any) -> None:
         convention = hyper.get("convention", "book")
         defaults = {
             name: value.under(convention) if isinstance(value, options.Default) else value
             for name, value in hyper.items()
         }
         self.num_threads = None if num_threads is None else threads.check_num_threads(num_threads)
-        self.steps = 0
+        self.steps = self.skipped = self.averaged = 0
+        self.grad_norm: float | None = None
+        own: dict[str, Any] = {name: value for name, value in phase.items() if name != "copies"}
+        self.phase = phases.check({**phases.DEFAULTS, **own})
         self._layouts: list[Layout] = []
         self.groups: list[dict[str, Any]] = []
         self._in_groups = are_groups(params)
@@ -74,17 +104,22 @@ class Optimizer:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"params[{index}]: {error}" if self._in_groups else str(error)) from None
         self._built = [dict(group) for group in self.groups]
+        self._built_phase = dict(self.phase)
         self._rules = [self._rule(group) for group in self.groups]
-        self._begin()
+        self._begin(phase.get("copies"))
 
     # ---- construction ----
 
-    def _begin(self) -> None:
+    def _begin(self, copies: Any = None) -> None:
         """Make the state and the plans anew."""
-        self._states = [self._new_states(index, views) for index, views in enumerate(self._arrays())]
+        self._states = self._new_states()
+        self._extras = self._first_extras(copies)
         self._plans = [self._first_plan(index) for index in range(len(self.groups))]
         self._planned: list[dict[str, Any]] = [{} for _ in self.groups]  # the groups as the plans have them
         self._scheduled = [False for _ in self.groups]  # whether a hyperparameter changes by itself
+        self._asked: dict[str, Any] = {}  # the phase as the request has it
+        self._request: dict[str, Any] | None = None  # what is to be done around the rule, if anything
+        self._swapped = False  # whether the parameters hold the average
 
     def _over(self, params: list[list[Array]]) -> "Optimizer":
         """The same optimizer over other arrays, a list of them for each group, with a state of its own."""
@@ -94,8 +129,16 @@ class Optimizer:
         sources = [{"params": layout.source} for layout in other._layouts]
         other.groups = [{**group, **source} for group, source in zip(self.groups, sources, strict=True)]
         other._built = [{**built, **source} for built, source in zip(self._built, sources, strict=True)]
+        other.phase = dict(self.phase)
         other._begin()
         return other
+
+    def _new_states(self) -> list[States]:
+        arrays, self._dtypes = self._memory()
+        return [
+            States(RULES[rule], group, views, dtypes, self.phase)
+            for rule, group, views, dtypes in zip(self._rules, self.groups, arrays, self._dtypes, strict=True)
+        ]
 
     def _add_group(self, index: int, group: Mapping[str, Any], defaults: dict[str, Any]) -> None:
         unknown = [name for name in group if name != "params" and name not in defaults]
@@ -110,33 +153,51 @@ class Optimizer:
         self.groups.append({"params": layout.source, **self._checked(values)})
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Hyperparameters as plain numbers; raises unless they are in their ranges and go together."""
         for name, value in values.items():
             if callable(value) and name not in self.schedulable:
                 raise TypeError(f"{name} must be a number, got {value!r}; schedules are for {self.schedulable}")
         return options.check(values)
 
-    def _arrays(self) -> list[list[Array]]:
-        """Views on the parameters, by group; raises unless every one can be updated in place."""
+    def _memory(self) -> tuple[list[list[Array]], list[list[str]]]:
+        """Views on the parameters, by group, and their types; raises unless every one can be updated in place."""
         labels = [layout.where + label for layout in self._layouts for label in layout.labels]
-        flat = iter(_core.as_arrays([p for layout in self._layouts for p in layout.params], "params", labels))
-        return [[next(flat) for _ in layout.params] for layout in self._layouts]
+        arrays, dtypes = _core.as_arrays([p for layout in self._layouts for p in layout.params], "params", labels)
+        flat, kinds = iter(arrays), iter(dtypes)
+        return (
+            [[next(flat) for _ in layout.params] for layout in self._layouts],
+            [[next(kinds) for _ in layout.params] for layout in self._layouts],
+        )
 
-    def _new_states(self, index: int, params: list[Array]) -> dict[str, list[Array] | None]:
-        group = self.groups[index]
-        states: dict[str, list[Array] | None] = {}
-        for name, needed_by, starts_at in RULES[self._rules[index]]["states"]:
-            if needed_by and not group[needed_by]:
-                states[name] = None
-            else:
-                start = group[starts_at] if starts_at else 0
-                states[name] = [np.full(p.shape, start, p.dtype) for p in params]
-        return states
+    def _first_extras(self, copies: Any) -> list[dict[str, Any]]:
+        """What the groups have beside parameters and states: scales, averages and copies."""
+        by_group = [None] * len(self.groups) if copies is None else self._checked_copies(copies)
+        extras = []
+        for states, own in zip(self._states, by_group, strict=True):
+            velocity = list(states.stored).index("v") if "v" in states.stored else 0
+            scales = tuple(states.scales.values())
+            extras.append({"scales": scales, "averages": states.averages, "copies": own, "velocity": velocity})
+        return extras
+
+    def _checked_copies(self, copies: Any) -> list[Any]:
+        """Copies by group; raises unless each suits its parameter."""
+        by_group = self._by_group(copies, "copies")
+        for layout, own, dtypes in zip(self._layouts, by_group, self._dtypes, strict=True):
+            arrays, formats = _core.as_arrays(own, "copies" + layout.where, layout.labels)
+            for array, found, dtype, p, label in zip(
+                arrays, formats, dtypes, layout.params, layout.labels, strict=True
+            ):
+                name = f"copies{layout.where}{label}"
+                if dtype != "float64" and found not in ("bfloat16", "float16"):
+                    raise TypeError(f"{name} has dtype {found}, expected bfloat16 or float16")
+                if array.shape != tuple(p.shape):
+                    raise ValueError(f"{name} has shape {array.shape}, expected {tuple(p.shape)} like params{label}")
+        return by_group
 
     def _first_plan(self, index: int) -> _core.Group:
-        layout, states = self._layouts[index], self._states[index]
+        layout, states = self._layouts[index], self._states[index].stored
         arguments = ("params" + layout.where, "grads" + layout.where, *states)
-        return self._rules[index], {}, (layout.params, *states.values()), arguments, layout.labels
+        arrays = (layout.params, *states.values())
+        return self._rules[index], {}, arrays, arguments, layout.labels, self._extras[index]
 
     def _rule(self, group: dict[str, Any]) -> str:
         """The name of the update rule for a group."""
@@ -148,34 +209,63 @@ class Optimizer:
         """Update all parameters in place, by one step along their gradients.
 
         Args:
-            grads: One gradient for each parameter, of its shape and dtype, in the form of `params`: a list, a dict
-                with the same keys, or for groups a list of these. They are read only, and never kept.
+            grads: One gradient for each parameter, of its shape, in the form of `params`: a list, a dict with the same
+                keys, or for groups a list of these. float64 for parameters of that type, and float32, bfloat16 or
+                float16 for all others. They are read only (but for `zero_grad`), and never kept.
 
         Raises:
             TypeError: A gradient has another dtype than its parameter, or `grads` is not in the form of `params`.
             ValueError: A gradient is missing, left over, of another shape, not contiguous, or overlaps a parameter;
                 or a schedule gave a value out of range. Nothing has been modified then, and the step does not count.
         """
-        by_group = self._by_group(grads)
-        self._carry_out(self._planned_step(), by_group)
+        if self._swapped:
+            raise ValueError("step() within averaged_params(): params hold the average, expected it to be left first")
+        by_group = self._by_group(grads, "grads")
+        self._carry_out(self._planned_step(), by_group, self._requested())
 
     def _planned_step(self) -> list[_core.Group]:
         """What the core is to do in the step to come; raises if hyperparameters or schedules do not allow it."""
         return [self._plan(index) for index in range(len(self.groups))]
 
-    def _carry_out(self, plan: list[_core.Group], by_group: list[list[Any]]) -> None:
-        number = self.steps + 1
-        notes = [(self.__dict__, "steps", number), *self._notes()]
-        _core.step(plan, by_group, number, self.num_threads or 0, notes)
+    def _carry_out(self, plan: list[_core.Group], by_group: list[list[Any]], request: dict[str, Any] | None) -> bool:
+        """Take the step; False if it was left out because the gradients were not finite."""
+        number, own = self.steps + 1, self.__dict__
+        notes = [(own, "steps", number), *self._notes()]
+        if request is None:
+            _core.step(plan, by_group, number, self.num_threads or 0, notes)
+            return True
+        if self.phase["average"]:
+            notes.append((own, "averaged", self.averaged + 1))
+            request["averaged"] = self.averaged
+        if_skipped = [(own, "skipped", self.skipped + 1)]
+        return _core.step_phase(plan, by_group, number, self.num_threads or 0, notes, request, own, if_skipped)
 
-    def _by_group(self, grads: Any) -> list[list[Any]]:
+    def _requested(self) -> dict[str, Any] | None:
+        """What the core is to do around the rule, or None for nothing; made anew only if an option has changed."""
+        if self.phase != self._asked:
+            phase = phases.check(self.phase)
+            for name in phases.FIXED:
+                if phase[name] != self._built_phase[name]:
+                    raise ValueError(
+                        f"phase[{name!r}] is {phase[name]!r}, expected {self._built_phase[name]!r}: "
+                        f"the state was made for it at construction"
+                    )
+            plain = all(dtype in ("float32", "float64") for dtypes in self._dtypes for dtype in dtypes)
+            copies = any(extras["copies"] for extras in self._extras)
+            rule_alone = plain and not copies and phases.asks_for_nothing(phase)
+            self._request = None if rule_alone else phases.request(phase, self.groups[0]["convention"])
+            self.phase.update(phase)
+            self._asked = dict(self.phase)
+        return self._request
+
+    def _by_group(self, arrays: Any, name: str) -> list[list[Any]]:
         if not self._in_groups:
-            return [self._layouts[0].flatten(grads)]
-        if not isinstance(grads, (list, tuple)):
-            raise TypeError(f"grads is {kind(grads)}, expected a list with an entry for each of params' groups")
-        if len(grads) != len(self._layouts):
-            raise ValueError(f"grads has {len(grads)} entries, expected {len(self._layouts)}, one for each group")
-        return [layout.flatten(g) for layout, g in zip(self._layouts, grads, strict=True)]
+            return [self._layouts[0].flatten(arrays, name)]
+        if not isinstance(arrays, (list, tuple)):
+            raise TypeError(f"{name} is {kind(arrays)}, expected a list with an entry for each of params' groups")
+        if len(arrays) != len(self._layouts):
+            raise ValueError(f"{name} has {len(arrays)} entries, expected {len(self._layouts)}, one for each group")
+        return [layout.flatten(own, name) for layout, own in zip(self._layouts, arrays, strict=True)]
 
     def _plan(self, index: int) -> _core.Group:
         """What the core is to do with a group; made anew only if a hyperparameter has changed."""
@@ -222,17 +312,83 @@ class Optimizer:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The state arrays by the rule's name for them, each in the form of `params`."""
-        names = dict.fromkeys(name for states in self._states for name, arrays in states.items() if arrays is not None)
-        return {name: self._in_form([states.get(name) for states in self._states]) for name in names}
+        """The state arrays as they are stored, by the rule's name for them, each in the form of `params`.
+
+        With 8 bits, `"<state>_scale"` has the scales of its codes.
+        """
+        named = [states.named() for states in self._states]
+        names = dict.fromkeys(name for arrays in named for name in arrays if name != "average")
+        return {name: self._in_form([arrays.get(name) for arrays in named]) for name in names}
 
     def theta(self) -> Any:
-        """Copies of the parameters θ themselves, in the form of `params`.
+        """Copies of the parameters θ themselves, in the form of `params`; of 16-bit parameters in float32.
 
         With Nesterov momentum in the book's convention `params` hold the look-ahead point θ + αv, at which the next
         gradient is to be taken; this gives θ, which is what to evaluate and to keep. Otherwise the two are equal.
         """
-        return self._in_form([[np.array(p) for p in params] for params in self._arrays()])
+        return self._in_form(self._thetas())
+
+    def average(self) -> Any:
+        """Copies of the averages of the parameters, in the form of `params`; before the first step, of θ.
+
+        Raises:
+            ValueError: The optimizer does not average.
+        """
+        if not self.phase["average"]:
+            raise ValueError("average is None, expected 'ema' or 'uniform' at construction")
+        if self.averaged == 0:
+            return self.theta()
+        return self._in_form([[a.copy() for a in states.averages or []] for states in self._states])
+
+    @contextmanager
+    def averaged_params(self) -> Iterator[None]:
+        """Let the parameters hold their average for a while: to evaluate or to save them.
+
+        Raises:
+            ValueError: The optimizer does not average, or they hold it already.
+
+        Example:
+            >>> import numpy as np, schuss
+            >>> theta = np.array([1.0])
+            >>> opt = schuss.SGD([theta], lr=0.5, average="uniform")
+            >>> for _ in range(2):
+            ...     opt.step([theta.copy()])  # θ is 0.5, then 0.25
+            >>> with opt.averaged_params():
+            ...     print(theta)
+            [0.375]
+            >>> print(theta)
+            [0.25]
+        """
+        if self._swapped:
+            raise ValueError("averaged_params() within averaged_params(): params hold the average already")
+        means = self._by_group(self.average(), "averages")
+        params, dtypes = self._memory()
+        before = [[p.copy() for p in group] for group in params]
+        self._swapped = True
+        try:
+            for group, kinds, values in zip(params, dtypes, means, strict=True):
+                for p, dtype, mean in zip(group, kinds, values, strict=True):
+                    encode(mean, p, dtype)
+            yield
+        finally:
+            for group, saved in zip(params, before, strict=True):
+                for p, old in zip(group, saved, strict=True):
+                    p[...] = old
+            self._swapped = False
+
+    def reset_average(self) -> None:
+        """Begin the average anew: the next step's θ is its first point."""
+        self.averaged = 0
+
+    def _thetas(self) -> list[list[Array]]:
+        params, dtypes = self._memory()
+        return [
+            [
+                decoded(p, dtype) if dtype in ("bfloat16", "float16") else np.array(p)
+                for p, dtype in zip(*of, strict=True)
+            ]
+            for of in zip(params, dtypes, strict=True)
+        ]
 
     def _in_form(self, by_group: Sequence[list[Any] | None]) -> Any:
         """Arrays by group, in the form of `params`, with None for a group that has none."""
@@ -241,90 +397,3 @@ class Optimizer:
             for layout, arrays in zip(self._layouts, by_group, strict=True)
         ]
         return restored if self._in_groups else restored[0]
-
-    # ---- saving and loading ----
-
-    def _named_states(self) -> dict[str, Array]:
-        return {
-            f"{path}.{name}": array
-            for layout, states in zip(self._layouts, self._states, strict=True)
-            for name, arrays in states.items()
-            if arrays is not None
-            for path, array in zip(layout.paths, arrays, strict=True)
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """A snapshot from which `load_state_dict` continues bit for bit; the parameters are not in it.
-
-        Returns:
-            `"optimizer"`, the class's name; `"steps"`; `"groups"`, the hyperparameters of each group as numbers, with
-            None for a schedule; and `"state"`, a flat dict of copies of the state arrays, by names such as
-            `"weight.r"`, `"0.r"` or, with groups, `"1.weight.r"`.
-        """
-        groups = [
-            {name: None if callable(value) else value for name, value in group.items() if name != "params"}
-            for group in self.groups
-        ]
-        arrays = {name: array.copy() for name, array in self._named_states().items()}
-        return {"optimizer": type(self).__name__, "steps": self.steps, "groups": groups, "state": arrays}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state and the hyperparameters of a `state_dict`, without casting anything.
-
-        Raises:
-            TypeError: An array has another dtype than it has here.
-            ValueError: The snapshot is of another optimizer or other parameters, or has a schedule where this
-                optimizer has a number. Nothing has been modified then.
-        """
-        own = self._named_states()
-        self._take_over(state, self._checked_state(state, own), own)
-
-    def _checked_state(self, state: Mapping[str, Any], own: Mapping[str, Array]) -> list[dict[str, Any]]:
-        """The hyperparameters of a snapshot by group; raises unless it suits this optimizer and its arrays `own`."""
-        for name in ("optimizer", "steps", "groups", "state"):
-            if name not in state:
-                raise ValueError(f"state lacks {name!r}, expected what state_dict() gives")
-        if state["optimizer"] != type(self).__name__:
-            raise ValueError(f"state['optimizer'] is {state['optimizer']!r}, expected {type(self).__name__!r}")
-        if isinstance(state["steps"], bool) or not isinstance(state["steps"], int) or state["steps"] < 0:
-            raise ValueError(f"state['steps'] is {state['steps']!r}, expected an integer of at least 0")
-        if len(state["groups"]) != len(self.groups):
-            raise ValueError(f"state['groups'] has {len(state['groups'])} entries, expected {len(self.groups)}")
-        loaded = [self._loaded_group(index, group) for index, group in enumerate(state["groups"])]
-        self._check_arrays(own, state["state"])
-        return loaded
-
-    def _take_over(self, state: Mapping[str, Any], groups: list[dict[str, Any]], own: Mapping[str, Array]) -> None:
-        for name, array in own.items():
-            array[...] = state["state"][name]
-        for group, values in zip(self.groups, groups, strict=True):
-            group.update(values)
-        self.steps = state["steps"]
-
-    def _check_arrays(self, own: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:
-        if own.keys() != arrays.keys():
-            name = min(own.keys() ^ arrays.keys())
-            raise ValueError(f"state['state'] {'lacks' if name in own else 'has the unexpected'} array {name!r}")
-        for name, array in own.items():
-            where = f"state['state'][{name!r}]"
-            if not isinstance(arrays[name], np.ndarray):
-                raise TypeError(f"{where} is {kind(arrays[name])}, expected a NumPy array")
-            if arrays[name].dtype != array.dtype:
-                raise TypeError(f"{where} has dtype {arrays[name].dtype}, expected {array.dtype}")
-            if arrays[name].shape != array.shape:
-                raise ValueError(f"{where} has shape {arrays[name].shape}, expected {array.shape}")
-
-    def _loaded_group(self, index: int, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """The hyperparameters that a group has after loading; raises if they do not suit this optimizer."""
-        group, where = self.groups[index], f"state['groups'][{index}]"
-        values: dict[str, Any] = {}
-        if saved.keys() != group.keys() - {"params"}:
-            name = min(saved.keys() ^ (group.keys() - {"params"}))
-            raise ValueError(f"{where} {'lacks' if name in group else 'has the unknown'} {name!r}")
-        for name, value in saved.items():
-            if value is None and not callable(group[name]):
-                raise ValueError(f"{where}[{name!r}] was a schedule when it was saved, expected it to be one here too")
-            if name in FIXED and value != group[name]:
-                raise ValueError(f"{where}[{name!r}] is {value!r}, expected {group[name]!r}")
-            values[name] = group[name] if value is None else value
-        return self._checked(values)

@@ -39,9 +39,9 @@ class Layout:
                 f"so give them new values by params{self.where}{label or '[…]'}[...] = values"
             )
 
-    def flatten(self, grads: Any) -> list[Any]:
-        """The arrays of `grads`, which must come in this layout, in the order of the parameters."""
-        name = f"grads{self.where}"
+    def flatten(self, grads: Any, argument: str) -> list[Any]:
+        """The arrays of an argument, which must come in this layout, in the order of the parameters."""
+        name = f"{argument}{self.where}"
         if self.keys is None:
             if not isinstance(grads, (list, tuple)):
                 raise TypeError(f"{name} is {kind(grads)}, expected a list of arrays like params")

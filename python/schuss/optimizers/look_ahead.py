@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from schuss import options
-from schuss.optimizers.base import Optimizer
+from schuss import _core, options
+from schuss.optimizers.base import Array, Optimizer
 from schuss.optimizers.layout import Arrays
+from schuss.optimizers.phase import Phase
 
 
 class LookAhead(Optimizer):
@@ -18,8 +19,8 @@ class LookAhead(Optimizer):
 
     schedulable = ("lr", "momentum")
 
-    def __init__(self, params: Arrays, num_threads: int | None, **hyper: Any) -> None:
-        super().__init__(params, num_threads, **hyper)
+    def __init__(self, params: Arrays, num_threads: int | None, phase: Phase, **hyper: Any) -> None:
+        super().__init__(params, num_threads, phase, **hyper)
         for group, built in zip(self.groups, self._built, strict=True):
             if group["nesterov"] and group["convention"] == "book":
                 first = options.at_step(group["momentum"], 0)
@@ -33,6 +34,12 @@ class LookAhead(Optimizer):
         after = options.at_step(group["momentum"], self.steps + 1)
         return options.check({**hyper, "momentum": group["look_ahead"], "look_ahead": after})
 
+    def _plan(self, index: int) -> _core.Group:
+        plan = super()._plan(index)
+        if "look_ahead" in self.groups[index]:
+            self._extras[index]["look_ahead"] = plan[1]["look_ahead"]
+        return plan
+
     def _notes(self) -> list[tuple[dict[str, Any], str, Any]]:
         return [
             (group, "look_ahead", plan[1]["look_ahead"])
@@ -40,13 +47,11 @@ class LookAhead(Optimizer):
             if "look_ahead" in group
         ]
 
-    def theta(self) -> Any:  # noqa: D102, inherits its docstring
-        thetas = self._arrays()
-        for index, group in enumerate(self.groups):
-            v = self._states[index].get("v")
+    def _thetas(self) -> list[list[Array]]:
+        thetas = super()._thetas()
+        for index, (group, states) in enumerate(zip(self.groups, self._states, strict=True)):
+            v = states.decoded("v")
             if "look_ahead" in group and v is not None:
                 pairs = zip(thetas[index], v, strict=True)
                 thetas[index] = [np.asarray(ahead - group["look_ahead"] * velocity) for ahead, velocity in pairs]
-            else:
-                thetas[index] = [np.array(p) for p in thetas[index]]
-        return self._in_form(thetas)
+        return thetas

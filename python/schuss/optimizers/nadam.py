@@ -1,10 +1,17 @@
 """NAdam."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from schuss.optimizers.base import Optimizer
 from schuss.optimizers.layout import Arrays
 from schuss.options import Convention, Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from schuss.optimizers.phase import Phase
 
 
 class NAdam(Optimizer):
@@ -45,10 +52,12 @@ class NAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         num_threads: int | None = None,
+        **phase: Unpack[Phase],
     ) -> None:
         super().__init__(
             params,
             num_threads,
+            phase,
             lr=lr,
             betas=betas,
             eps=eps,

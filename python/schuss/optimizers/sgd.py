@@ -1,10 +1,17 @@
 """Stochastic gradient descent, plain, with momentum and with Nesterov momentum."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from schuss.optimizers.layout import Arrays
 from schuss.optimizers.look_ahead import LookAhead
 from schuss.options import Convention, Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from schuss.optimizers.phase import Phase
 
 
 class SGD(LookAhead):
@@ -50,10 +57,12 @@ class SGD(LookAhead):
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         num_threads: int | None = None,
+        **phase: Unpack[Phase],
     ) -> None:
         super().__init__(
             params,
             num_threads,
+            phase,
             lr=lr,
             momentum=momentum,
             nesterov=nesterov,

@@ -1,0 +1,166 @@
+"""Values in fewer bits: the core stores and reads them as the reference does, and the formats are what they say."""
+
+import numpy as np
+import pytest
+
+from cases import LEVELS
+from schuss.reference import storage
+
+ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes has NumPy's bfloat16")
+
+SPECIAL = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    1e-45,
+    -1e-40,
+    6e-8,
+    -3e-8,
+    6.1e-5,
+    65504,
+    65520,
+    -7e4,
+    3e38,
+    3.4e38,
+    1.0,
+]
+
+HELD = {"bfloat16": np.uint16, "float16": np.float16, "float32": np.float32, "uint8": np.uint8}
+
+
+def samples(size: int, dtype=np.float32, spread: float = 40.0) -> np.ndarray:
+    rng = np.random.default_rng(size)
+    return (rng.standard_normal(size) * np.exp2(rng.uniform(-spread, spread / 2, size))).astype(dtype)
+
+
+def scales_for(x: np.ndarray) -> np.ndarray:
+    return np.full(-(-x.size // storage.SCALED), 7.0, np.float32)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("format", HELD)
+@pytest.mark.parametrize("positive", [False, True])
+def test_the_core_stores_and_reads_as_the_reference_does(format, dtype, positive, level):
+    core = LEVELS[level]
+    for size in (0, 1, 15, 16, 255, 256, 257, 1000, 5000):
+        x = np.concatenate([samples(size, dtype), np.array(SPECIAL, dtype)[:size]])
+        x = np.abs(x) if positive else x
+        stored, scales = np.empty(x.size, HELD[format]), scales_for(x) if format == "uint8" else None
+        core.encode(x, stored, scales, positive)
+        expected = storage.encode(x, format, positive=positive)
+        if format == "uint8":
+            np.testing.assert_array_equal(scales, expected[1])
+            np.testing.assert_array_equal(stored, expected[0])
+        else:
+            nan = np.isnan(x)
+            np.testing.assert_array_equal(
+                stored.view(np.uint8)[0::1][~np.repeat(nan, stored.itemsize)],
+                expected.view(np.uint8)[~np.repeat(nan, stored.itemsize)],
+            )
+        read = np.empty(x.size, dtype)
+        core.decode(stored, scales, positive, read)
+        np.testing.assert_array_equal(read, storage.decode(expected, format, positive=positive))
+
+
+def test_bfloat16_is_rounded_as_ml_dtypes_does():
+    x = np.concatenate([samples(100_000, spread=120), np.array(SPECIAL, np.float32)])
+    finite = ~np.isnan(x)
+    ours = storage.encode_bfloat16(x)
+    np.testing.assert_array_equal(ours[finite], x.astype(ml_dtypes.bfloat16).view(np.uint16)[finite])
+    assert np.isnan(storage.decode_bfloat16(ours[~finite])).all()
+
+
+@pytest.mark.parametrize("encode", [storage.encode_bfloat16, storage.encode_float16])
+def test_chance_is_right_in_the_mean_and_takes_the_neighbours_only(encode):
+    rng = np.random.default_rng(0)
+    decode = storage.decode_bfloat16 if encode is storage.encode_bfloat16 else lambda h: h.astype(np.float32)
+    for value in (1.003, -0.7513, 3e-6, 2.2e-7, 1234.5):
+        x = np.full(40_000, value, np.float32)
+        drawn = decode(encode(x, rng.integers(0, 2**16, x.size, dtype=np.uint32)))
+        neighbours = np.unique(drawn)
+        assert neighbours.size == 2
+        assert neighbours[0] < np.float32(value) < neighbours[1]
+        gap = float(neighbours[1] - neighbours[0])
+        assert abs(drawn.mean(dtype=np.float64) - float(np.float32(value))) < 4 * gap / 2 / np.sqrt(x.size)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_codes_of_8_bits_keep_what_they_promise(positive):
+    x = samples(256 * 50, spread=8)
+    x = np.abs(x) if positive else x
+    codes, scales = storage.encode_uint8(x, positive=positive)
+    read = storage.decode_uint8(codes, scales, positive=positive)
+    # A step is an eighth of u's power of two, rounding errs by half of that: 1/16 of |x| + floor.
+    floor = np.repeat(scales, 256) * (2.0**-30 if positive else 2.0**-14)
+    assert np.all(np.abs(read - x) <= (np.abs(x) + floor) / 16 * (1 + 1e-5))
+    again, scales_again = storage.encode_uint8(read, positive=positive)
+    same = np.repeat(scales_again == scales, 256)  # else the largest has fallen below its power of two
+    assert same.mean() > 0.9
+    np.testing.assert_array_equal(again[same], codes[same])
+    zero = np.zeros(300, np.float32)
+    assert not storage.decode_uint8(*storage.encode_uint8(zero, positive=positive), positive=positive).any()
+
+
+def test_what_is_divided_by_stays_above_zero():
+    x = np.full(256, 1e-30, np.float32)
+    x[0] = 1.0
+    assert np.all(storage.decode_uint8(*storage.encode_uint8(x, positive=True), positive=True) > 0)
+    noise = np.zeros(256, np.uint32)
+    assert np.all(storage.decode_uint8(*storage.encode_uint8(x, positive=True, noise=noise), positive=True) > 0)
+
+
+def test_codes_of_8_bits_by_chance_are_right_in_the_mean():
+    rng = np.random.default_rng(1)
+    for positive in (False, True):
+        for value in (0.013, 0.3, 2e-5):
+            x = np.full(256 * 200, value, np.float32)
+            x[::256] = 1.0
+            noise = rng.integers(0, 2**16, x.size, dtype=np.uint32)
+            read = storage.decode_uint8(*storage.encode_uint8(x, positive=positive, noise=noise), positive=positive)
+            read = np.delete(read, np.s_[::256])
+            gap = (value + (0 if positive else 2.0**-14)) / 8
+            assert abs(read.mean(dtype=np.float64) - value) < 4 * gap / np.sqrt(read.size)
+
+
+def test_one_value_that_is_not_finite_shows_in_its_256():
+    x = np.ones(600, np.float32)
+    x[300] = np.inf
+    codes, scales = storage.encode_uint8(x, positive=True)
+    read = storage.decode_uint8(codes, scales, positive=True)
+    np.testing.assert_array_equal(np.isnan(read), np.arange(600) // 256 == 1)
+
+
+def test_random_words_depend_on_every_number_and_are_even():
+    words = storage.noise(200_000, 0, seed=0, step=1, tensor=0)
+    counts = np.bincount(words >> 8, minlength=256)
+    assert abs(counts - words.size / 256).max() < 6 * np.sqrt(words.size / 256)
+    others = [
+        storage.noise(200_000, 0, seed=1, step=1, tensor=0),
+        storage.noise(200_000, 0, seed=0, step=2, tensor=0),
+        storage.noise(200_000, 0, seed=0, step=1, tensor=1),
+        storage.noise(200_000, 1, seed=0, step=1, tensor=0),
+        storage.noise(200_000, 2, seed=0, step=1, tensor=0),
+        np.roll(words, 1),
+    ]
+    for other in others:
+        correlation = np.corrcoef(words, other)[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(words.size)
+        assert np.mean(words == other) < 1e-4
+
+
+ERRORS = [
+    (np.ones(3), np.empty(4, np.uint16), None, ValueError, "stored has shape (4,), expected (3,) like values"),
+    (np.ones(3, int), np.empty(3, np.uint16), None, TypeError, "values has dtype int64, expected float32 or float64"),
+    (np.ones(3), np.empty(3, int), None, TypeError, "stored has dtype int64, expected float32, float64, bfloat16, "),
+    (np.ones(300), np.empty(300, np.uint8), np.ones(1, np.float32), ValueError, "scales has shape (1,), expected (2,)"),
+]
+
+
+@pytest.mark.parametrize(("values", "stored", "scales", "exception", "message"), ERRORS)
+def test_errors(values, stored, scales, exception, message):
+    core = next(reversed(LEVELS.values()))
+    with pytest.raises(exception, match=__import__("re").escape(message)):
+        core.encode(values, stored, scales, False)
