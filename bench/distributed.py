@@ -61,7 +61,7 @@ def optimizer():
     zero = ZeroOptimizer(schuss.AdamW(params), comm)
     zero.step(grads)
     held = (resident() - before) / count
-    state = sum(a.nbytes for states in zero._share._states for own in states.values() for a in own) / count
+    state = sum(a.nbytes for states in zero._share._states for own in states.named().values() for a in own) / count
     (summed, flat_sum), (whole, _) = arrays(1e-3), arrays(0.1)
     before = resident()
     alone = schuss.AdamW(whole)
@@ -72,15 +72,15 @@ def optimizer():
 
     replicated()
     held_alone = (resident() - before) / count
-    shards, flat = zero._shards, zero._flat(grads)
-    step = zero._share
+    shards, flat, step = zero._shards, zero._gradients(grads)[1], zero._share
+    reduced = shards.reduce(flat)
     times = in_turns(
         [
             lambda: zero.step(grads),
             replicated,
             lambda: shards.reduce(flat),
-            lambda: step._carry_out(step._planned_step(), shards.grads),
-            lambda: shards.gather(shards.flat),
+            lambda: step._carry_out(step._planned_step(), reduced, None),
+            shards.gather,
         ]
     )
     sent = 2 * 4 * (comm.size - 1) / comm.size

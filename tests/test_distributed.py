@@ -47,7 +47,9 @@ def test_what_is_no_communicator_is_refused_without_mpi4py():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 40])
-@pytest.mark.parametrize("sizes", [[], [0], [1], [5, 0, 3], [1000], [300, 0, 5000, 7, 256, 1], [256] * 9], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [1], [5, 0, 3], [16_000], [4800, 0, 80_000, 7, 4096, 1], [4096] * 9], ids=str
+)
 def test_parts_are_of_nearly_one_length_and_whole_grains(sizes, count):
     parts = cut(sizes, count)
     assert len(parts) == count
@@ -61,19 +63,30 @@ def test_parts_are_of_nearly_one_length_and_whole_grains(sizes, count):
         assert abs(sum(piece.stop - piece.start for piece in part) - sum(sizes) / count) <= GRAIN
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("ranks", [2, 3])
 def test_buckets_hold_every_element_once_and_large_parameters_need_no_packing(ranks):
-    sizes = {7: 20_000, 1: 0, 4: 300, 2: 5, 9: 1300}
-    made = buckets(sizes, ranks, 4000)
+    sizes = {7: 200_000, 1: 0, 4: 3000, 2: 5, 9: 13_000}
+    made = buckets(sizes, ranks, 40_000)
     covered = {param: np.zeros(size, int) for param, size in sizes.items()}
     for bucket in made:
         assert len(bucket.parts) == ranks
-        assert bucket.size <= 4000 + ranks * GRAIN
-        for piece in bucket.pieces:
+        lengths = [sum(piece.stop - piece.start for piece in part) for part in bucket.parts]
+        assert max(lengths) == bucket.block <= 40_000 / ranks + GRAIN
+        assert not bucket.row or lengths == [bucket.block] * ranks
+        for piece in (piece for part in bucket.parts for piece in part):
+            assert piece.start % GRAIN == 0
             piece.of(covered[piece.param])[...] += 1
     assert all((array == 1).all() for array in covered.values())
-    assert [bucket.row.param for bucket in made if bucket.row] == [7] * 5 + [9]
-    assert sum(bucket.size for bucket in made if not bucket.row) == 305
+    assert {bucket.row.param for bucket in made if bucket.row} == {7, 9}
+    packed = sum(sizes[param] for param in (4, 2)) + 2 * ranks * GRAIN
+    assert sum(sum(p.stop - p.start for part in b.parts for p in part) for b in made if not b.row) < packed
+
+
+def test_one_rank_has_whole_parameters():
+    assert [bucket.parts for bucket in buckets({3: 70_000, 4: 0, 9: 5}, 1, 4000)] == [
+        [[(3, 0, 70_000)]],
+        [[(9, 0, 5)]],
+    ]
 
 
 def test_schuss_distributed_is_there_without_an_import_of_its_own():

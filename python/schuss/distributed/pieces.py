@@ -63,6 +63,8 @@ def buckets(sizes: Mapping[int, int], ranks: int, length: int) -> list[Bucket]:
     Parameters of an eighth of that and more have buckets of their own, so that they need not be packed, but for an end
     that cannot be cut into blocks of one length for each rank.
     """
+    if ranks == 1:  # nothing travels
+        return [_row(param, 0, size, 1) for param, size in sizes.items() if size]
     unit = ranks * GRAIN
     longest = max(length // unit, 1) * unit
     rows: list[Bucket] = []

@@ -264,7 +264,7 @@ class ZeroOptimizer:
         for group, (states, own) in enumerate(zip(whole._states, self._share._states, strict=True)):
             pieces = own.named()
             for name, arrays in states.named().items():
-                self._shards.join(pieces[name], self._by_number(group, arrays), group, _unit(name))
+                self._shards.join(pieces.get(name, []), self._by_number(group, arrays), group, _unit(name))
         return {**self._share.state_dict(), "state": whole._named_states()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
