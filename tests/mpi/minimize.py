@@ -34,7 +34,7 @@ def start(n, dtype=np.float64):
 
 def check_the_iterates_are_those_of_the_compiled_solvers():
     n = 4098
-    for method, options in CASES:
+    for method, options in CASES[:: max(1, comm.size - 1)]:  # all on two ranks
         res = minimize(rosenbrock, start(n)[share(n, comm)], comm=comm, method=method, maxiter=6, **options)
         alone = schuss.minimize(
             lambda x: (lambda f, g: (float(np.sum(f)), g))(*rosenbrock(x)),

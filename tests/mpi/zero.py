@@ -1,6 +1,7 @@
 """ZeroOptimizer against the optimizer in one process, on as many ranks as there are."""
 
 import sys
+from importlib.util import find_spec
 
 import harness
 import numpy as np
@@ -55,10 +56,10 @@ def assert_same_state(actual, expected):
 
 
 def check_every_optimizer_takes_the_step_of_one_process():
-    for name, (cls, options) in TABLE.items():
+    for name, (cls, options) in list(TABLE.items())[:: max(1, 2 * comm.size - 4)]:  # all on two ranks
         params, expected = parameters(), parameters()
         arrays = dict(params)
-        zero, alone = ZeroOptimizer(cls(params, **options), comm, bucket=2000), cls(expected, **options)
+        zero, alone = ZeroOptimizer(cls(params, **options), comm, bucket=9000), cls(expected, **options)
         for step in range(3):
             zero.step(gradients(params, step, comm.rank))
             alone.step(summed(params, step, comm.size))
@@ -180,6 +181,12 @@ def check_ranks_without_a_share():
     assert (nothing.steps, nothing.theta()) == (1, [])
 
 
+DTYPES = [("float32", "float64"), ("float16", "float32")]
+if find_spec("ml_dtypes"):
+    import ml_dtypes
+
+    DTYPES.append((ml_dtypes.bfloat16, "float16"))
+
 PHASES = [
     {"clip_norm": 2.0, "grad_scale": 4.0},
     {"clip_norm": np.inf, "clip_value": 3.0, "convention": "torch"},
@@ -198,7 +205,7 @@ def assert_alike(zero, alone, params, expected):
 
 def check_what_is_done_around_the_rule():
     for phase in PHASES:
-        for dtypes in (("float32", "float64"), ("float16", "float32")):
+        for dtypes in DTYPES:
             params, expected = parameters(dtypes), parameters(dtypes)
             zero = ZeroOptimizer(schuss.AdamW(params, **phase), comm, bucket=9000)
             alone = schuss.AdamW(expected, **phase)

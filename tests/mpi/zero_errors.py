@@ -55,6 +55,53 @@ def check_a_wrong_gradient_on_one_rank():
     zero.step(parameters())  # and goes on
 
 
+def check_gradients_that_cannot_be_used_or_set_to_zero():
+    params = parameters()
+    zero = ZeroOptimizer(schuss.Adam(params, zero_grad=True), comm)
+    before, state = {name: p.copy() for name, p in params.items()}, zero.state_dict()
+    frozen = parameters()
+    frozen["w"].flags.writeable = False
+    for wrong, message in [
+        (frozen, "grads['w'] is read-only, expected a writable array"),
+        ({**parameters(), "w": params["w"]}, "overlaps"),
+        ({**parameters(), "w": np.ones((7, 10), np.float32)[:, ::2]}, "grads['w'] is not contiguous"),
+    ]:
+        assert message in raises(ValueError, lambda wrong=wrong: zero.step(wrong if ODD else parameters()))
+        assert_unchanged(zero, params, before, state)
+
+
+def check_options_that_are_not_alike_or_cannot_be_changed():
+    params = parameters()
+    zero = ZeroOptimizer(schuss.Adam(params), comm)
+    before, state = {name: p.copy() for name, p in params.items()}, zero.state_dict()
+    for name, value, message in [
+        ("average", "ema", "phase['average'] is 'ema', expected None: the state was made for it at construction"),
+        ("clip_norm", -1.0, "clip_norm must be in (0, inf], got -1.0"),
+    ]:
+        zero.phase[name] = value if ODD else None
+        assert raises(ValueError, lambda: zero.step(parameters())) == on_all(message)
+        zero.phase[name] = None
+    if comm.size > 1:
+        for change in (lambda odd: zero.phase.update(clip_norm=1.0 + odd), lambda odd: zero.groups[0].update(lr=odd)):
+            change(float(ODD))
+            assert "are not alike on all ranks" in raises(ValueError, lambda: zero.step(parameters()))
+            change(1.0)
+    assert_unchanged(zero, params, before, state)
+
+
+def check_an_average_that_is_not_there_or_is_in_use():
+    opt = schuss.Adam(parameters(), average="ema")
+    with opt.averaged_params():
+        message = "opt is within averaged_params(), expected it to be left first"
+        assert raises(ValueError, lambda: ZeroOptimizer(opt, comm)).endswith(message)
+    zero = ZeroOptimizer(opt, comm)
+    assert "taken over" in raises(ValueError, opt.average)
+    with zero.averaged_params():
+        assert "hold the average" in raises(ValueError, lambda: zero.step(parameters()))
+    plain = ZeroOptimizer(schuss.Adam(parameters()), comm)
+    assert "average is None" in raises(ValueError, plain.average)
+
+
 def check_a_schedule_or_a_hyperparameter_that_is_wrong_on_one_rank():
     params = parameters()
     zero = ZeroOptimizer(schuss.Adam(params, lr=lambda t: -1.0 if ODD and t == 1 else 0.1), comm)
@@ -117,6 +164,7 @@ def check_ranks_that_are_not_alike():
         (schuss.Adam({"w": np.full(3, odd)}), "params['w']"),
         (schuss.Adam([np.zeros(3 + int(odd))]), "params[0]"),
         (schuss.Adam([np.zeros(3)], lr=0.1 + odd), "groups[0]['lr']"),
+        (schuss.Adam([np.zeros(3)], clip_norm=1.0 + odd), "phase['clip_norm']"),
         (schuss.AdaDelta([np.zeros(3)]) if ODD else schuss.Adam([np.zeros(3)]), "opt"),
     ]:
         message = raises(ValueError, lambda opt=opt: ZeroOptimizer(opt, comm))

@@ -175,9 +175,21 @@ class ZeroOptimizer:
             for label, param, dtype, own in zip(layout.labels, params, dtypes, given, strict=True):
                 names = f"grads{layout.where}{label}", f"params{layout.where}{label}"
                 found.append(gradient(param, dtype, own, *names))
-                if self.phase["zero_grad"] and not found[-1][0].flags.writeable:
-                    raise ValueError(f"{names[0]} is read-only, expected a writable array: it is set to zero")
+        if self.phase["zero_grad"]:
+            self._require_disjoint(by_group)
         return [array for array, _ in found], dict(enumerate(flat for _, flat in found))
+
+    def _require_disjoint(self, grads: list[list[Any]]) -> None:
+        """Raise unless the gradients can be set to zero: unless they are writable and overlap nothing."""
+        layouts = self._whole._layouts
+        arrays = [array for layout, own in zip(layouts, grads, strict=True) for array in (*own, *layout.params)]
+        names = [
+            f"{argument}{layout.where}{label}"
+            for layout in layouts
+            for argument in ("grads", "params")
+            for label in layout.labels
+        ]
+        _core.as_arrays(arrays, "", names)
 
     def _requested(self) -> dict[str, Any] | None:
         """What the core is to do around the rule, with what the ranks do together left to them."""
