@@ -218,6 +218,23 @@ def test_mixed_precision_with_a_master_copy():
     np.testing.assert_array_equal(half, expected.astype(ml_dtypes.bfloat16))
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_gradients_in_fewer_bits_need_no_other_option(dtype):
+    dtype = np.float16 if dtype == "float16" else pytest.importorskip("ml_dtypes").bfloat16
+    theta, grads = arrays(300)[0], [g.astype(dtype) for g in arrays(300, 300, 300, seed=1)]
+    expected = theta.copy()
+    opt, plain = schuss.Adam([theta], lr=0.1), schuss.Adam([expected], lr=0.1)
+    for g in grads:
+        opt.step([g])
+        plain.step([g.astype(np.float32)])
+        np.testing.assert_array_equal(theta, expected)
+    assert opt.steps == 3
+    with pytest.raises(TypeError, match=re.escape("grads[0] has dtype float64, expected float32, bfloat16 or float16")):
+        opt.step([np.ones(300)])
+    with pytest.raises(TypeError, match=re.escape("grads[0] has dtype float32, expected float64")):
+        schuss.SGD([np.ones(3)], lr=0.1).step([np.ones(3, np.float32)])
+
+
 def test_bfloat16_of_the_other_byte_order_is_refused():
     ml_dtypes = pytest.importorskip("ml_dtypes")
     swapped = np.ones(3, ml_dtypes.bfloat16)
