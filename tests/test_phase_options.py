@@ -1,6 +1,8 @@
 """The options of what a step does around its update rule, as users meet them."""
 
+import copy
 import math
+import pickle
 import re
 
 import numpy as np
@@ -194,6 +196,20 @@ def test_while_parameters_hold_the_average_it_is_what_theta_gives_and_nothing_is
         np.testing.assert_array_equal(opt.theta()[0], mean)
         with pytest.raises(ValueError, match=re.escape("load_state_dict() within averaged_params()")):
             opt.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))], ids=["copy", "pickle"])
+def test_a_copy_made_while_parameters_hold_the_average_goes_on_from_it(copied):
+    theta = np.array([4.0, -2.0])
+    opt = schuss.SGD([theta], lr=0.5, average="uniform")
+    for _ in range(2):
+        opt.step([theta.copy()])
+    with opt.averaged_params():
+        other = copied(opt)
+    np.testing.assert_array_equal(theta, [1.0, -0.5])
+    other.step([np.array([1.0, 1.0])])
+    np.testing.assert_array_equal(other.theta()[0], [1.0, -1.25])
+    np.testing.assert_array_equal(theta, [1.0, -0.5])
 
 
 def test_without_averaging_there_is_no_average():
