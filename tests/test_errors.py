@@ -95,7 +95,7 @@ GRAD_CASES = [
         "other dtype than its parameter",
         lambda a: replaced(a, 1, np.ones((2, 3))),
         TypeError,
-        "grads[1] has dtype float64, expected float32 like params[1]",
+        "grads[1] has dtype float64, expected float32, bfloat16 or float16",
     ),
     ErrorCase(
         "other shape",
@@ -240,6 +240,12 @@ def test_a_schedule_or_a_group_that_goes_wrong_stops_the_step():
     with pytest.raises(ValueError, match=r"lr must be in \[0, inf\), got nan"):
         optimizer.step([np.ones(3)])
     assert optimizer.steps == 1
+    assert np.array_equal(theta, np.full(3, 0.9))
+
+    optimizer = schuss.Nesterov([theta], lr=0.1, momentum=lambda t: 0.5 if t < 1 else 1.5)
+    with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\), got 1.5"):
+        optimizer.step([np.ones(3)])
+    assert (optimizer.steps, optimizer.groups[0]["look_ahead"]) == (0, 0.5)
     assert np.array_equal(theta, np.full(3, 0.9))
 
     optimizer = schuss.SGD([theta], lr=0.1)

@@ -1,6 +1,8 @@
 """The options of what a step does around its update rule, as users meet them."""
 
+import copy
 import math
+import pickle
 import re
 
 import numpy as np
@@ -196,6 +198,20 @@ def test_while_parameters_hold_the_average_it_is_what_theta_gives_and_nothing_is
             opt.load_state_dict(saved)
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))], ids=["copy", "pickle"])
+def test_a_copy_made_while_parameters_hold_the_average_goes_on_from_it(copied):
+    theta = np.array([4.0, -2.0])
+    opt = schuss.SGD([theta], lr=0.5, average="uniform")
+    for _ in range(2):
+        opt.step([theta.copy()])
+    with opt.averaged_params():
+        other = copied(opt)
+    np.testing.assert_array_equal(theta, [1.0, -0.5])
+    other.step([np.array([1.0, 1.0])])
+    np.testing.assert_array_equal(other.theta()[0], [1.0, -1.25])
+    np.testing.assert_array_equal(theta, [1.0, -0.5])
+
+
 def test_without_averaging_there_is_no_average():
     opt = schuss.SGD([np.ones(2)], lr=0.1)
     with pytest.raises(ValueError, match="average is None, expected 'ema' or 'uniform' at construction"):
@@ -216,6 +232,23 @@ def test_mixed_precision_with_a_master_copy():
     reference.adamw(expected, g.astype(np.float32), np.zeros_like(expected), np.zeros_like(expected), step=1, lr=0.1)
     np.testing.assert_array_equal(master, expected)
     np.testing.assert_array_equal(half, expected.astype(ml_dtypes.bfloat16))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_gradients_in_fewer_bits_need_no_other_option(dtype):
+    dtype = np.float16 if dtype == "float16" else pytest.importorskip("ml_dtypes").bfloat16
+    theta, grads = arrays(300)[0], [g.astype(dtype) for g in arrays(300, 300, 300, seed=1)]
+    expected = theta.copy()
+    opt, plain = schuss.Adam([theta], lr=0.1), schuss.Adam([expected], lr=0.1)
+    for g in grads:
+        opt.step([g])
+        plain.step([g.astype(np.float32)])
+        np.testing.assert_array_equal(theta, expected)
+    assert opt.steps == 3
+    with pytest.raises(TypeError, match=re.escape("grads[0] has dtype float64, expected float32, bfloat16 or float16")):
+        opt.step([np.ones(300)])
+    with pytest.raises(TypeError, match=re.escape("grads[0] has dtype float32, expected float64")):
+        schuss.SGD([np.ones(3)], lr=0.1).step([np.ones(3, np.float32)])
 
 
 def test_bfloat16_of_the_other_byte_order_is_refused():

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import threading
+import time
 
 import pytest
 
@@ -290,6 +292,22 @@ def test_memory_that_moves_is_followed():
     module(torch.ones(1, 2, dtype=torch.float64)).sum().backward()
     optimizer.step()
     assert by_kernels(optimizer)
+
+
+def test_state_that_another_thread_drops_lives_until_the_step_is_done():
+    for delay in range(6):
+        params = [torch.nn.Parameter(torch.ones(1_000_000)) for _ in range(2)]
+        optimizer = drop_ins.AdamW(params)
+        for p in params:
+            p.grad = torch.ones_like(p)
+        optimizer.step()
+        thread = threading.Thread(target=optimizer.step)
+        thread.start()
+        time.sleep(1e-4 * delay)
+        optimizer.state.clear()
+        others = [torch.zeros(1_000_000) for _ in range(4)]
+        thread.join()
+        assert not any(other.any() for other in others)
 
 
 def test_parameters_that_share_memory_are_stepped_in_turn_by_torch():

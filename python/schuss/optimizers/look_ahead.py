@@ -31,7 +31,7 @@ class LookAhead(Optimizer):
         hyper, group = super()._hyper(index), self.groups[index]
         if "look_ahead" not in group:
             return hyper
-        after = options.at_step(group["momentum"], self.steps + 1)
+        after = options.check({"momentum": options.at_step(group["momentum"], self.steps + 1)})["momentum"]
         return options.check({**hyper, "momentum": group["look_ahead"], "look_ahead": after})
 
     def _plan(self, index: int) -> _core.Group:

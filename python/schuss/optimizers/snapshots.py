@@ -32,6 +32,10 @@ class Snapshots:
     _layouts: list[Layout]
     _states: list[States]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles have: one that is made while parameters hold their average goes on from there."""
+        return {**self.__dict__, "_swapped": False}
+
     def _refuse_while_swapped(self, what: str) -> None:
         if self._swapped:
             raise ValueError(f"{what} within averaged_params(): params hold the average, expected it to be left first")
