@@ -313,6 +313,11 @@ def test_wrong_arguments_of_schemes(case, scheme):
 ERRORS = [
     ErrorCase("gain of zero", lambda: init.he_normal((3, 2), seed=0, gain=0), ValueError, "gain must be in (0, inf)"),
     ErrorCase("gain of nan", lambda: init.orthogonal((3, 2), seed=0, gain=NAN), ValueError, "gain must be in (0, inf)"),
+    ErrorCase("great gain", lambda: init.he_uniform((3, 2), seed=0, gain=1e300), ValueError, "gain is too great for"),
+    ErrorCase("great gain, normal", lambda: init.glorot_normal((3, 2), seed=0, gain=1e300), ValueError, "gain is too"),
+    ErrorCase("great orthogonal", lambda: init.orthogonal((3, 2), seed=0, gain=1e300), ValueError, "gain is too great"),
+    ErrorCase("great scale", lambda: init.sparse((9, 9), k=9, seed=0, scale=1.7e308), ValueError, "scale is too great"),
+    ErrorCase("great bias", lambda: init.constant(3, 1e300), ValueError, "value is too great for float32: it makes"),
     ErrorCase("too sparse", lambda: init.sparse((3, 2), k=0, seed=0), ValueError, "k must be an integer of at least 1"),
     ErrorCase("too dense", lambda: init.sparse((3, 2), k=4, seed=0), ValueError, "k must be at most 3"),
     ErrorCase("infinite bias", lambda: init.constant(3, math.inf), ValueError, "value must be in (-inf, inf)"),

@@ -253,6 +253,25 @@ def test_all_optimizers_take_the_options_together(tmp_path):
 
 
 @needs_extra
+@pytest.mark.parametrize(
+    ("more", "least"),
+    [
+        *((f"--init {init}", 0.8) for init in INITS),
+        ("--average uniform --optimizer sgd", 0.8),
+        ("--average ema --average-decay 0.9", 0.8),
+        ("--momentum-schedule linear --optimizer nesterov", 0.8),
+        ("--curriculum combined --optimizer nesterov", 0.8),
+        ("--transfer 3 --optimizer nesterov", 0.8),
+        ("--hints 3 --optimizer nesterov --hidden 32,32", 0.8),
+        ("--pretrain 3 --optimizer nesterov --hidden 32,32", 0.8),
+    ],
+)
+def test_the_digits_are_learned_with_the_options(more, least, tmp_path):
+    assert main(["train", "--hidden", "32", "--epochs", "5", *more.split(), "--out", str(tmp_path)]) == 0
+    assert metrics(tmp_path).popitem()[1]["test_accuracy"] > least
+
+
+@needs_extra
 def test_deep_plain_networks_fail_where_residual_ones_learn(tmp_path):
     accuracies = {}
     for name, more in (("plain", []), ("residual", ["--residual"])):

@@ -40,6 +40,7 @@ PAGES = (
     "continuation",
     "curriculum",
     "diagnostics_ill_conditioning",
+    "diagnostics_condition_number",
     "diagnostics_critical_point",
     "diagnostics_range_test",
 )

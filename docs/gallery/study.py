@@ -13,6 +13,8 @@ import schuss
 from schuss.data import Minibatches
 from schuss.streams import Purpose, derived_seed, stream
 from schuss.training.data import Examples, PacedMinibatches, Split, load_digits
+from schuss.training.layers import Dense, Layer
+from schuss.training.loss import softmax_cross_entropy
 from schuss.training.network import Network
 from schuss.training.strategies import Lessons
 from schuss.training.trainer import DivergenceError, EarlyStopping, Trainer
@@ -38,9 +40,9 @@ def label(axes: Axes, x: str, y: str, **options: str) -> None:
         axes.legend(fontsize="small", frameon=False)
 
 
-def digits(seed: int = 0) -> Split:
+def digits(seed: int = 0, dtype: str = "float32") -> Split:
     """The digits, split by a seed."""
-    return load_digits(stream(seed, Purpose.SPLIT), "float32")
+    return load_digits(stream(seed, Purpose.SPLIT), dtype)
 
 
 def train(
@@ -63,6 +65,42 @@ def train(
     with contextlib.suppress(DivergenceError):
         trainer.train(epochs, lambda: None)
     return trainer
+
+
+class Tanh(Layer):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return tanh(x)."""
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        """Multiply by its derivative."""
+        return dy * (1 - self.y**2)
+
+
+def tanh_network(units: int) -> Network:
+    """A network for the digits with one layer of tanh units, whose loss is smooth."""
+    rng = stream(0, Purpose.INITIALIZATION)
+    return Network([Dense(64, units, rng, "float64"), Tanh(), Dense(units, 10, rng, "float64")])
+
+
+def objective(network: Network, examples: Examples) -> tuple[np.ndarray, Callable[..., tuple[float, np.ndarray]]]:
+    """A network's parameters as one vector, and its loss on the examples, with the gradient, as a function of it."""
+    params = network.params
+
+    def loss(x: np.ndarray, decay: float = 0.0) -> tuple[float, np.ndarray]:
+        begin = 0
+        for array in params.values():
+            array[...] = x[begin : begin + array.size].reshape(array.shape)
+            begin += array.size
+        value, dy = softmax_cross_entropy(network.forward(examples.x), examples.y)
+        network.backward(dy)
+        gradient = np.concatenate([network.grads[name].ravel() for name in params])
+        return value + decay / 2 * float(x @ x), gradient + decay * x
+
+    return np.concatenate([array.ravel() for array in params.values()]), loss
 
 
 def part(examples: Examples, count: int) -> Examples:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from schuss.init.weights import rounded
 from schuss.options import POSITIVE_OR_ZERO, UNIT, Interval, count, floating, number
 
 Array = NDArray[Any]
@@ -43,7 +44,7 @@ def constant(shape: Any, value: float = 0.1, *, dtype: Any = np.float32) -> Arra
 
     Raises:
         TypeError: An argument has another type.
-        ValueError: A size is less than 1, or the value is not finite.
+        ValueError: A size is less than 1, or the value is not finite or beyond the dtype's range.
 
     Example:
         >>> import schuss
@@ -52,7 +53,8 @@ def constant(shape: Any, value: float = 0.1, *, dtype: Any = np.float32) -> Arra
     """
     sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
     sizes = tuple(count("shape", size, 1) for size in sizes)
-    return np.full(sizes, number("value", value, FINITE), floating(dtype))
+    checked = number("value", value, FINITE)
+    return np.full(sizes, rounded("value", np.array(checked), floating(dtype)))
 
 
 def ones(shape: Any, *, dtype: Any = np.float32) -> Array:

@@ -27,7 +27,7 @@ Returns:
 
 Raises:
     TypeError: An argument has another type, or not exactly one of seed and rng is given.
-    ValueError: An argument is out of its range.
+    ValueError: An argument is out of its range, or makes weights that are beyond the dtype's.
 """
 
 
@@ -163,7 +163,7 @@ def orthogonal(shape: Shape, *, seed: Any = None, rng: Any = None, gain: float =
     tall = either(seed, rng, Purpose.INITIALIZATION).normal(size=(max(inputs, outputs), min(inputs, outputs)))
     q, r = np.linalg.qr(tall)
     q = gain * q * np.copysign(1, np.diag(r))
-    return np.ascontiguousarray(q if inputs >= outputs else q.T, kind).reshape(shape)
+    return np.ascontiguousarray(rounded("gain", q if inputs >= outputs else q.T, kind)).reshape(shape)
 
 
 @scheme
@@ -192,7 +192,8 @@ def sparse(
         raise ValueError(f"k must be at most {inputs}, the number of inputs of a unit of shape {shape}, got {k}")
     generator = either(seed, rng, Purpose.INITIALIZATION)
     chosen = generator.permuted(np.tile(np.arange(inputs), (outputs, 1)), axis=1)[:, :k]
-    values = (scale * generator.normal(size=(outputs, k))).astype(kind)
+    with np.errstate(over="ignore"):  # it is looked for
+        values = rounded("scale", scale * generator.normal(size=(outputs, k)), kind)
     weights = np.zeros((inputs, outputs), kind)
     weights[chosen, np.arange(outputs)[:, None]] = np.where(values == 0, np.finfo(kind).tiny, values)
     return weights.reshape(shape)
@@ -215,14 +216,22 @@ def _gain(gain: Any) -> float:
     return number("gain", gain, POSITIVE)
 
 
+def rounded(name: str, values: Array, kind: Any) -> Array:
+    """The values in another dtype; raises ValueError, naming what makes them so great, if one is beyond its range."""
+    greatest = float(np.abs(values).max())
+    if greatest > float(np.finfo(kind).max):
+        raise ValueError(f"{name} is too great for {np.dtype(kind)}: it makes a value of {greatest:g}")
+    return values.astype(kind)
+
+
 def _uniform(shape: Shape, bound: float, seed: Any, rng: Any, dtype: Any) -> Array:
     kind = floating(dtype)
-    return either(seed, rng, Purpose.INITIALIZATION).uniform(-bound, bound, shape).astype(kind)
+    return rounded("gain", either(seed, rng, Purpose.INITIALIZATION).uniform(-bound, bound, shape), kind)
 
 
 def _normal(shape: Shape, deviation: float, seed: Any, rng: Any, dtype: Any) -> Array:
     kind = floating(dtype)
-    return either(seed, rng, Purpose.INITIALIZATION).normal(0, deviation, shape).astype(kind)
+    return rounded("gain", either(seed, rng, Purpose.INITIALIZATION).normal(0, deviation, shape), kind)
 
 
 SCHEMES: dict[str, Callable[..., Array]] = {

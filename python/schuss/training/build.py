@@ -1,5 +1,6 @@
 """What the options of a run ask for: the data, the network, the optimizer, the minibatches, and the preparation."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -67,9 +68,13 @@ def network(options: Options, training: Examples) -> Network:
 def _scheme(name: str) -> Scheme:
     if name == "lsuv":
         return init.orthogonal
-    if name == "sparse":
-        return lambda shape, **options: init.sparse(shape, k=min(SPARSE, shape[0]), **options)
-    return init.SCHEMES[name.replace("-", "_")]
+    return _sparse if name == "sparse" else init.SCHEMES[name.replace("-", "_")]
+
+
+def _sparse(shape: tuple[int, int], **options: Any) -> Array:
+    """Sparse weights of a scale that suits a ReLU with so many inputs: Martens', 1, is for units that saturate."""
+    k = min(SPARSE, shape[0])
+    return init.sparse(shape, k=k, scale=math.sqrt(2 / k), **options)
 
 
 def _set_biases(made: Network, rule: str, labels: Array, classes: int) -> None:
