@@ -63,7 +63,8 @@ def torch_calls(name: str, case: Case, start: Arrays) -> Contestant:
     params = [torch.nn.Parameter(torch.tensor(p)) for p in start.params]
     for param, g in zip(params, start.grads, strict=True):
         param.grad = torch.tensor(g)
-    means = [param.detach().clone() for param in params]
+    now = [param.detach() for param in params]
+    means = [param.clone() for param in now]
     adamw = torch.optim.AdamW(params, **RECIPE.options, **forms[1])
     follow = torch.optim.swa_utils.get_ema_multi_avg_fn(phase["average_decay"])
     steps = itertools.count()
@@ -71,7 +72,6 @@ def torch_calls(name: str, case: Case, start: Arrays) -> Contestant:
     def step() -> None:
         torch.nn.utils.clip_grad_norm_(params, phase["clip_norm"], **forms[0])
         adamw.step()
-        now = [param.detach() for param in params]
         if next(steps):
             follow(means, now, None)
         else:  # the average begins with the first step's parameters
@@ -81,7 +81,7 @@ def torch_calls(name: str, case: Case, start: Arrays) -> Contestant:
         step()
     kept = {"average": means, "s": [adamw.state[p]["exp_avg"] for p in params]}
     states = {state: [tensor.numpy() for tensor in tensors] for state, tensors in kept.items()}
-    return Contestant(name, step, [param.detach().numpy() for param in params], states)
+    return Contestant(name, step, [param.numpy() for param in now], states)
 
 
 # ---- verification ----
