@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 
 from schuss import _core
-from schuss.benchmark import batch_norm, cases, compare, contestants, inplace, main, results, suite, targets, verify
+from schuss.benchmark import (
+    batch_norm,
+    cases,
+    compare,
+    contestants,
+    drop_ins,
+    inplace,
+    main,
+    results,
+    suite,
+    targets,
+    verify,
+)
 from schuss.benchmark import problems as minimizer_problems
 from schuss.benchmark.cases import LISTS, RECIPES, Case, Workload, single
 from schuss.benchmark.measure import Effort, measure, order
@@ -496,6 +508,37 @@ def test_evaluations_are_no_more_than_scipys():
         assert ours <= limit * theirs, method
 
 
+# ---- the suite of coordinate descent ----
+
+
+def test_the_suite_of_coordinate_descent_measures(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    from functools import partial
+
+    from schuss.benchmark import coordinate
+
+    def few(quick):
+        yield partial(coordinate.diabetes, 1.0)
+        yield partial(coordinate.random_design, 40, 60, 0.1)
+        yield partial(coordinate.encode, "lasso_lars", 20, 10)
+        yield partial(coordinate.dictionary, 30, 6, 2)
+
+    monkeypatch.setattr(coordinate, "benches", few)
+    file = tmp_path / "run.json"
+    assert main(["--suite", "coordinate", "--quick", "--rounds", "2", "--json", str(file)]) == 0
+    run = json.loads(file.read_text())
+    assert len(run["samples"]) == len(run["targets"]) == 4
+
+
+def test_a_wrong_coordinate_descent_fails_the_run(monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    from schuss.benchmark import coordinate
+
+    monkeypatch.setattr(coordinate, "lasso_objective", lambda *arguments: 0.0)
+    assert main(["--suite", "coordinate", "--quick", "--rounds", "1"]) == 1
+    assert "not the same optimum" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("problem", minimizer_problems.PROBLEMS, ids=lambda problem: problem.name)
 def test_the_gradients_of_the_problems_are_those_of_differences(problem):
     x = problem.start() + 0.1
@@ -505,3 +548,28 @@ def test_the_gradients_of_the_problems_are_those_of_differences(problem):
         h[i] = 1e-6
         slope = (problem.fun(x + h)[0] - problem.fun(x - h)[0]) / 2e-6
         assert slope == pytest.approx(g[i], rel=1e-5, abs=1e-4)
+
+
+# ---- the drop-ins ----
+
+
+@pytest.mark.parametrize("recipe", drop_ins.DROP_INS, ids=lambda recipe: recipe.name)
+def test_the_drop_ins_do_the_work_of_torchs_loop(recipe):
+    pytest.importorskip("torch", reason="torch is not installed: its drop-ins need it")
+    result = drop_ins.measure_case(Case(recipe, ODD), drop_ins.ANY, TINY)
+    assert not result.wrong
+    assert {"schuss", "torch", "torch-foreach", "ceiling"} <= set(result.samples) | set(result.absent)
+
+
+def test_a_drop_in_that_does_something_else_is_found_out():
+    pytest.importorskip("torch", reason="torch is not installed: its drop-ins need it")
+    case = Case(drop_ins.DROP_INS[0], ODD)
+    loop, other = drop_ins.enter("torch", case), drop_ins.enter("schuss", case)
+    for _ in range(verify.STEPS):
+        loop.step()
+    other.params[1][0] += 1
+    assert drop_ins.objection(other, loop).startswith("params[1] is off by")
+
+
+def test_the_torch_suite_has_no_sizes():
+    assert main(["--suite", "torch", "--sizes", "1000"]) == 2

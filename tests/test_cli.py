@@ -16,6 +16,7 @@ import pytest
 
 import schuss
 from schuss.cli import main
+from schuss.streams import Purpose, stream
 from schuss.training import checkpoint
 from schuss.training.command import EXTRA
 from schuss.training.recipes import RECIPES
@@ -331,7 +332,7 @@ def test_the_minimisers_reach_scikit_learns_optimum(tmp_path):
     assert status == 0, err
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert list(metrics) == methods
-    training, _ = full_batch.load_breast_cancer(np.random.default_rng(0))
+    training, _ = full_batch.load_breast_cancer(stream(0, Purpose.SPLIT))
     model = LogisticRegression(solver="newton-cholesky", tol=1e-13, max_iter=1000).fit(training.x, training.y)
     expected = np.append(model.coef_, model.intercept_)
     least = full_batch.LogisticRegression(training)(expected)[0]

@@ -96,6 +96,8 @@ MODULES = ["schuss", *(m.name for m in pkgutil.walk_packages(schuss.__path__, "s
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name):
+    if name.startswith("schuss.torch"):
+        pytest.importorskip("torch", reason="torch is not installed: its drop-ins need it")
     module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
@@ -121,3 +123,26 @@ def test_every_public_docstring_is_whole(thing):
         required += ["Example:"]
     assert len(text.splitlines()[0]) > 20
     assert not [word for word in required if word not in text]
+
+
+PARTS = (schuss.continuation, schuss.data, schuss.diagnostics, schuss.examples, schuss.init, schuss.schedules)
+
+PARTS_PUBLIC = [(part, name) for part in PARTS for name in part.__all__ if callable(getattr(part, name))]
+
+BASES = (schuss.continuation.Blurrable, schuss.schedules.Schedule)
+
+
+@pytest.mark.parametrize(("part", "name"), PARTS_PUBLIC, ids=[f"{p.__name__}.{name}" for p, name in PARTS_PUBLIC])
+def test_every_public_docstring_of_a_part_is_whole(part, name):
+    thing = getattr(part, name)
+    text = inspect.getdoc(thing) or ""
+    required = [] if thing in BASES else [name for name in inspect.signature(thing).parameters if name != "options"]
+    if thing not in BASES and "Attributes:" not in text:  # a result has attributes, and nobody makes one
+        required += ["Args", "Raises:", "Example:"]
+        required += ["Formula", "Source:", "State:"] if inspect.isclass(thing) else []
+    assert len(text.splitlines()[0]) > 20
+    assert not [word for word in required if word not in text]
+
+
+def test_the_parts_are_reached_from_the_package():
+    assert {part.__name__.removeprefix("schuss.") for part in PARTS} <= set(schuss.__all__)

@@ -5,10 +5,10 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <string_view>
 
+#include "bind/signals.hpp"
 #include "bind/views.hpp"
 #include "schuss/minimize/methods.hpp"
 
@@ -33,21 +33,6 @@ void run(minimize::Solver& solver, Compiled<T> objective, void* user, Stopped&& 
     if (stopped()) return;
   }
 }
-
-// Raises what a signal such as Ctrl-C raises. It looks every 50 ms, and takes the GIL for a moment then.
-class Signals {
- public:
-  void raise() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - asked_ < std::chrono::milliseconds(50)) return;
-    asked_ = now;
-    const pybind11::gil_scoped_acquire acquired;
-    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
-  }
-
- private:
-  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
-};
 
 // ---- what Python functions return ----
 

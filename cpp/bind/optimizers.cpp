@@ -3,6 +3,7 @@
 
 #include "bind/bind.hpp"
 #include "bind/plan.hpp"
+#include "bind/registry.hpp"
 #include "schuss/ceiling.hpp"
 #include "schuss/registry.hpp"
 
@@ -11,13 +12,6 @@ namespace schuss::bind {
 namespace {
 
 // ---- the registry, with the rules' types erased ----
-
-struct Entry {
-  std::span<const State> states;
-  py::dict (*describe)();
-  std::shared_ptr<const void> (*bind)(const py::dict& options, double step);
-  Update update[2];  // in float32 and in float64
-};
 
 template <class Rule>
 Bound<Rule> defaults() {
@@ -67,12 +61,6 @@ Registry entries(const std::tuple<Rule...>*) {
 const Registry& registry() {
   static const Registry all = entries(static_cast<const Rules*>(nullptr));
   return all;
-}
-
-const Entry& find(const py::handle& rule) {
-  for (const auto& [name, entry] : registry())
-    if (PyUnicode_CompareWithASCIIString(rule.ptr(), name.c_str()) == 0) return entry;
-  throw py::value_error("there is no rule '" + std::string(py::str(rule)) + "'");
 }
 
 // ---- a step ----
@@ -181,6 +169,12 @@ void move_arrays(const py::tuple& written, const py::list& grads, int num_thread
 }
 
 }  // namespace
+
+const Entry& find(const py::handle& rule) {
+  for (const auto& [name, entry] : registry())
+    if (PyUnicode_CompareWithASCIIString(rule.ptr(), name.c_str()) == 0) return entry;
+  throw py::value_error("there is no rule '" + std::string(py::str(rule)) + "'");
+}
 
 void register_optimizers(py::module_& module) {
   module.def(

@@ -1,6 +1,18 @@
 """schuss: fused CPU optimizers and minimisers for Python, with a readable NumPy reference."""
 
-from schuss import distributed, kernels, linalg, reference
+from schuss import (
+    continuation,
+    coordinate,
+    data,
+    diagnostics,
+    distributed,
+    examples,
+    init,
+    kernels,
+    linalg,
+    reference,
+    schedules,
+)
 from schuss._core import version as __version__
 from schuss.info import show_config
 from schuss.minimizers import (
@@ -61,13 +73,20 @@ __all__ = [
     "__version__",
     "batch_norm",
     "batch_norm_backward",
+    "continuation",
+    "coordinate",
+    "data",
+    "diagnostics",
     "distributed",
+    "examples",
     "get_num_threads",
+    "init",
     "kernels",
     "linalg",
     "minimize",
     "minimize_batch",
     "reference",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

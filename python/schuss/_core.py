@@ -73,6 +73,8 @@ decode: Callable[[NDArray[Any], NDArray[Any] | None, bool, NDArray[Any]], None] 
 # For every 4096 values of each array, the sum of their squares times a power of two: arrays, power, num_threads
 square_sums: Callable[[list[NDArray[Any]], float, int], NDArray[np.float64]] = _core.square_sums
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
+# A step of a torch optimizer: types and table; begin(), add(rule, states, scalars, params, grads, state), run(orders)
+TorchStep: Any = _core.TorchStep
 
 batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm
 batch_norm_backward: Callable[..., Any] = _core.batch_norm_backward
@@ -91,6 +93,16 @@ rosenbrock: Callable[[bool], int] = _core.rosenbrock  # the address of a compile
 bfgs_update: Callable[[Any, Any, Any, int], None] = _core.bfgs_update
 newton_direction: Callable[[Any, Any, float, str, float], tuple[NDArray[Any], float]] = _core.newton_direction
 cg: Callable[[Any, Any, Any, float, int, int], tuple[NDArray[Any], int, float, bool]] = _core.cg
+
+# X, y, the coefficients, α, ρ, whether there is an intercept, tol, maxiter, threads, where rounds go, the callback
+elastic_net: Callable[..., int] = _core.elastic_net
+# X, the dictionary, the codes, four arrays of what is known of each sample, α, tol, maxiter, number of threads
+sparse_encode: Callable[..., None] = _core.sparse_encode
+# X, the codes, the dictionary, the decrease that ends it, passes at most, number of threads
+update_dictionary: Callable[[Any, Any, Any, float, int, int], int] = _core.update_dictionary
+residual_squares: Callable[[Any, Any, Any, int], NDArray[Any]] = _core.residual_squares  # X, codes, dictionary, threads
+# A, b, x, α, the violation that ends it, maxiter, where rounds go, callback
+coordinate_descent: Callable[..., int] = _core.coordinate_descent
 
 set_num_threads: Callable[[int], None] = _core.set_num_threads
 get_num_threads: Callable[[], int] = _core.get_num_threads

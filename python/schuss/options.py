@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import operator
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -34,22 +35,23 @@ class Default(float):
 
 
 class Interval:
-    """The numbers from `low`, which is not among them if `open`, up to `high`, which is only if `closed`."""
+    """The numbers between `low`, which belongs to them unless `open`, and `high`, which does only if `closed`."""
 
-    def __init__(self, low: float, high: float, *, closed: bool = False, open: bool = False) -> None:
-        self.low, self.high, self.closed, self.open = low, high, closed, open
+    def __init__(self, low: float, high: float, *, open: bool = False, closed: bool = False) -> None:
+        self.low, self.high, self.open, self.closed = low, high, open, closed
 
     def __contains__(self, value: float) -> bool:
-        if value == self.low:
-            return not self.open
-        return self.low < value < self.high or (self.closed and value == self.high)
+        above = self.low < value or (self.low == value and not self.open)
+        return above and (value < self.high or (self.closed and value == self.high))
 
     def __str__(self) -> str:
         return f"{'(' if self.open else '['}{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
 
 
 POSITIVE_OR_ZERO = Interval(0, math.inf)
+POSITIVE = Interval(0, math.inf, open=True)
 FRACTION = Interval(0, 1)
+UNIT = Interval(0, 1, closed=True)
 
 RANGES: dict[str, Interval] = {
     "lr": POSITIVE_OR_ZERO,
@@ -144,6 +146,33 @@ def number(name: str, value: Any, allowed: Interval) -> float:
     if plain not in allowed:
         raise ValueError(f"{name} must be in {allowed}, got {value!r}")
     return plain
+
+
+def count(name: str, value: Any, least: int) -> int:
+    """The value as an int; raises TypeError or ValueError unless it is an integer from `least` to 2⁶²."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if not least <= operator.index(value) <= 2**62:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return operator.index(value)
+
+
+def function(name: str, value: Any) -> Any:
+    """The value; raises TypeError unless it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} is {value!r}, expected a function")
+    return value
+
+
+def floating(dtype: Any) -> np.dtype[Any]:
+    """`dtype` as NumPy's; raises TypeError unless it is float32 or float64."""
+    try:
+        kind: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if kind is None or kind not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+    return kind
 
 
 def _check_together(options: dict[str, Any]) -> None:

@@ -103,12 +103,12 @@ def check_num_threads(n: int) -> int:
     return check_count("num_threads", n)
 
 
-def check_count(name: str, n: Any, *, least: int = 1, bits: int = 31) -> int:
-    """`n` itself, if it is an integer of at least `least` and not absurdly large; raises otherwise."""
+def check_count(name: str, n: Any) -> int:
+    """`n` itself, if it is an integer of at least 1 and not absurdly large; raises otherwise."""
     if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__"):
-        raise TypeError(f"{name} must be an integer of at least {least}, got {n!r}")
-    if not least <= operator.index(n) < 2**bits:
-        raise ValueError(f"{name} must be an integer of at least {least} and less than 2**{bits}, got {n!r}")
+        raise TypeError(f"{name} must be an integer of at least 1, got {n!r}")
+    if not 1 <= operator.index(n) < 2**31:
+        raise ValueError(f"{name} must be an integer of at least 1 and less than 2**31, got {n!r}")
     return operator.index(n)
 
 

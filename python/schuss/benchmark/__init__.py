@@ -15,6 +15,8 @@ results      what was measured, as numbers and as JSON
 targets      what the measurements must show
 report       tables
 batch_norm   the suite of batch normalization: its cases, contestants and targets
+minimizers   the suite of the minimisers
+coordinate   the suite of coordinate descent
 compare      two runs side by side
 suite        a run
 arguments    the command line

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import importlib
 import importlib.util
 import os
 import sys
@@ -14,7 +15,9 @@ from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.measure import FULL, QUICK
 from schuss.benchmark.suite import Settings
 
-SUITES = ("optimizers", "batch_norm", "minimize")
+SUITES = ("optimizers", "torch", "batch_norm", "minimize", "coordinate")
+
+OWN_OPTIONS = {"minimize": "minimizers", "coordinate": "coordinate"}  # suites with a parser of their own: their modules
 
 QUICK_SHAPES = ("256×1024", "4096×256")  # of batch normalization
 
@@ -27,8 +30,10 @@ EPILOG = """examples:
   schuss bench --quick                                  a smoke run
   schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
   schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
+  schuss bench --suite torch                            the drop-ins of schuss.torch, against torch
   schuss bench --suite batch_norm                       batch normalization, forward and backward
   schuss bench --suite minimize                         the minimisers, against SciPy and torch
+  schuss bench --suite coordinate                       coordinate descent, against scikit-learn
   schuss bench --compare old.json new.json              what has changed between two runs
 """
 
@@ -90,8 +95,8 @@ def parser() -> Parser:
     )
     add = made.add_argument
     names = [recipe.name for recipe in RECIPES]
-    add("--suite", choices=SUITES, help="optimizers (default), batch_norm, which has its own shapes, or"
-        " minimize, which has its own options: --suite minimize --help")  # fmt: skip
+    add("--suite", choices=SUITES, help="optimizers (default), torch, batch_norm, which has its own shapes, or"
+        " minimize or coordinate, which have their own options: --suite minimize --help")  # fmt: skip
     add("--rules", nargs="+", choices=names, metavar="RULE", help=f"of {', '.join(names)}; default: all")
     add("--sizes", nargs="+", type=_size, metavar="N", help="elements of a single array; default: 1e3 … 1e7 and 5e7")
     add("--lists", nargs="+", choices=LISTS, metavar="LIST", help=f"of {', '.join(LISTS)}; default: both, or none if"
@@ -140,15 +145,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     unfit = [name for name in ("rules", "sizes", "lists") if getattr(args, name) is not None]
     if args.suite == "batch_norm" and unfit:
         raise UsageError(f"--suite batch_norm has no --{unfit[0]}")
+    if args.suite == "torch" and (args.sizes or args.dtype):
+        raise UsageError(f"--suite torch has no --{'sizes' if args.sizes else 'dtype'}")
     return args
 
 
-def of_minimizers(argv: Sequence[str] | None) -> list[str] | None:
-    """The arguments of the minimisers' suite, which has a parser of its own; None if another suite is asked for."""
+def of_own_suite(argv: Sequence[str] | None) -> tuple[str, list[str]] | None:
+    """The module of a suite with a parser of its own, and its arguments; None if another suite is asked for."""
     chooser = Parser(add_help=False, allow_abbrev=False)
     chooser.add_argument("--suite")
     chosen, rest = chooser.parse_known_args(argv)
-    return rest if chosen.suite == "minimize" else None
+    return (OWN_OPTIONS[chosen.suite], rest) if chosen.suite in OWN_OPTIONS else None
 
 
 def _lacks_rich() -> bool:
@@ -166,11 +173,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments; 130 after Ctrl-C.
     """
     try:
-        rest = of_minimizers(argv)
-        if rest is not None:
-            from schuss.benchmark import minimizers
-
-            return 1 if _lacks_rich() else minimizers.main(rest)
+        own = of_own_suite(argv)
+        if own is not None:
+            if _lacks_rich():
+                return 1
+            code: int = importlib.import_module(f"schuss.benchmark.{own[0]}").main(own[1])
+            return code
         args = parse(argv)
         if _lacks_rich():
             return 1
@@ -180,6 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return session.compare(*args.compare)
         if args.suite == "batch_norm":
             return session.run_batch_norm(settings(args), QUICK_SHAPES if args.quick else None, args.json)
+        if args.suite == "torch":
+            lists = args.lists or (tuple(LISTS)[:1] if args.quick else tuple(LISTS))
+            return session.run_torch(settings(args), lists, args.json)
         return session.run(settings(args), args.json)
     except UsageError as error:
         print(f"schuss bench: {error}", file=sys.stderr)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from schuss.benchmark import batch_norm, report, suite
+from schuss.benchmark import batch_norm, drop_ins, report, suite
 from schuss.benchmark import compare as comparison
+from schuss.benchmark.contestants import UnavailableError, load_torch
 from schuss.benchmark.results import Run
 from schuss.benchmark.targets import Finding, evaluate
 
@@ -40,6 +41,29 @@ def run_batch_norm(settings: suite.Settings, shapes: Sequence[str] | None, json:
 
     done = _with_progress(len(cases), measure)
     return _publish(done, evaluate(done.results, batch_norm.TARGETS), json)
+
+
+def run_torch(settings: suite.Settings, lists: Sequence[str], json: Path | None) -> int:
+    """Likewise for the drop-ins, on lists of tensors. Returns the exit code."""
+    chosen = drop_ins.cases([recipe for recipe in settings.recipes if recipe in drop_ins.DROP_INS], lists)
+    peers = [peer for peer in settings.peers if peer in drop_ins.ANY]
+    try:
+        load_torch()
+    except UnavailableError as reason:
+        print(f"schuss bench: --suite torch: {reason}", file=sys.stderr)
+        return 1
+
+    def measure(show: Show) -> Run:
+        return drop_ins.run(
+            chosen,
+            peers,
+            count=settings.threads,
+            effort=settings.effort,
+            watch=lambda case: show(f"{case.recipe.name}, {report.workload_name(case.workload.name)}"),
+        )
+
+    done = _with_progress(len(chosen), measure)
+    return _publish(done, evaluate(done.results, drop_ins.TARGETS), json)
 
 
 def _publish(done: Run, findings: list[Finding], json: Path | None) -> int:

@@ -77,7 +77,7 @@ def plain(name: str, value: Any) -> Any:
     if name == "num_threads":
         return threads.check_num_threads(value)
     if name in COUNTS:
-        counted = _count(name, value, COUNTS[name])
+        counted = count(name, value, COUNTS[name])
         if name == "memory" and counted > MOST_MEMORY:
             raise ValueError(f"memory must be at most {MOST_MEMORY}, got {value!r}")
         return counted
@@ -92,7 +92,8 @@ def plain(name: str, value: Any) -> Any:
     return number(name, value, RANGES[name])
 
 
-def _count(name: str, value: Any, least: int) -> int:
+def count(name: str, value: Any, least: int) -> int:
+    """`value` as an integer; raises TypeError or ValueError, naming it, unless it is one of at least `least`."""
     if (
         isinstance(value, (bool, np.bool_))
         or not isinstance(value, (int, float, np.integer, np.floating))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _core, threads
+from schuss.options import count
 
 Array = NDArray[Any]
 
@@ -218,7 +219,7 @@ def _weight(momentum: float | None, num_batches: int | None, needed: bool) -> fl
         return float(momentum)
     if num_batches is None and not needed:
         return 1.0
-    return 1 / (check_count("num_batches", num_batches, least=0) + 1)
+    return 1 / (count("num_batches", num_batches, least=0) + 1)
 
 
 def check_momentum(momentum: Any) -> None:
@@ -246,15 +247,6 @@ def check_axis(channel_axis: Any) -> int:
     if abs(operator.index(channel_axis)) >= 2**31:
         raise ValueError(f"channel_axis must be an axis of x, got {channel_axis!r}")
     return operator.index(channel_axis)
-
-
-def check_count(name: str, value: Any, least: int) -> int:
-    """The value, unless it is no integer of at least so many; at most 2⁶² then."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer of at least {least}, got {value!r}")
-    if not least <= operator.index(value) <= 2**62:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-    return operator.index(value)
 
 
 def check_switch(name: str, value: Any) -> None:

@@ -13,11 +13,11 @@ from schuss.normalization.functions import (
     batch_norm_backward,
     check_activation,
     check_axis,
-    check_count,
     check_eps,
     check_momentum,
     check_switch,
 )
+from schuss.options import count, floating
 
 Array = NDArray[Any]
 
@@ -77,8 +77,8 @@ class BatchNorm:
         activation: Activation = None,
         num_threads: int | None = None,
     ) -> None:
-        shape = (check_count("num_channels", num_channels, least=1),)
-        dtype = _check_dtype(dtype)
+        shape = (count("num_channels", num_channels, least=1),)
+        dtype = floating(dtype)
         check_switch("affine", affine)
         check_momentum(momentum)
         check_eps(eps)
@@ -182,23 +182,13 @@ class BatchNorm:
                 raise TypeError(f"state[{name!r}] has dtype {value.dtype}, expected {array.dtype}")
             if value.shape != array.shape:
                 raise ValueError(f"state[{name!r}] has shape {value.shape}, expected {array.shape}")
-        num_batches = check_count("state['num_batches']", state["num_batches"], least=0)
+        num_batches = count("state['num_batches']", state["num_batches"], least=0)
         for name, array in arrays.items():
             array[...] = state[name]
         self.num_batches = num_batches
 
     def _arrays(self) -> dict[str, Array]:
         return {**self.params, "running_mean": self.running_mean, "running_var": self.running_var}
-
-
-def _check_dtype(dtype: Any) -> Any:
-    try:
-        known = dtype is not None and np.dtype(dtype) in (np.float32, np.float64)
-    except TypeError:
-        known = False
-    if not known:
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
-    return np.dtype(dtype)
 
 
 class _SetStatistics:

@@ -43,14 +43,14 @@ there, but for `average`, `state_dtype` and `copies`:
         `opt.skipped`.
     zero_grad: Set the gradients to zero when they have been used; they must be writable then.
     average: Average the parameters over the steps: `"uniform"`, θ̂ = 1/t·Σθ, or `"ema"`, θ̂ ← αθ̂ + (1 - α)θ (torch's
-        convention: θ̂ + (1 - α)(θ - θ̂)) with α = `average_decay` in [0, 1], default 0.999; both begin with the first
+        convention: θ̂ + (1 - α)(θ - θ̂)) with α = `average_decay` in [0, 1), default 0.999; both begin with the first
         step's θ. `opt.average()` gives it, `with opt.averaged_params():` puts it into the parameters for a while.
     state_dtype: What the state is stored in: None (default) for the type computed in, `"float32"`, `"bfloat16"` (held
         as its bits, uint16), or `"uint8"`: codes of 8 bits with a scale for every 256 values.
     copies: bfloat16 or float16 arrays in the form of `params`, into which each step writes the new parameters.
     rounding: Of parameters and states that are stored in fewer bits: `"stochastic"` (default), to one of the two
         neighbours by chance with the value as the mean, or `"nearest"`. Copies are rounded to the nearest.
-    seed: Of that chance, an integer in [0, 2⁶³), default 0. The bits depend on it, the step, the tensor and the place.
+    seed: Of that chance, an integer in [0, 2⁶²], default 0. The bits depend on it, the step, the tensor and the place.
 
 `lr` may be a function of the number of steps taken so far, and so may `momentum` where there is one. Hyperparameters
 may be changed between steps through `groups`. The arrays stay the same ones from construction on: give a parameter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from schuss import options, threads
-from schuss.options import Interval
+from schuss import options
+from schuss.options import FRACTION, POSITIVE, Interval
 
 if TYPE_CHECKING:
     from schuss.optimizers.layout import Arrays
@@ -45,13 +45,11 @@ DEFAULTS: dict[str, Any] = {
 
 FIXED = ("average", "state_dtype")  # what the state is made for
 
-POSITIVE = Interval(0, math.inf, open=True)
-
 RANGES = {
     "clip_norm": Interval(0, math.inf, open=True, closed=True),
     "clip_value": POSITIVE,
     "grad_scale": POSITIVE,
-    "average_decay": Interval(0, 1),
+    "average_decay": FRACTION,
 }
 
 CHOICES: dict[str, tuple[str | None, ...]] = {
@@ -76,7 +74,7 @@ def _plain(name: str, value: Any) -> Any:
     if name in CHOICES:
         return options.choice(name, value, CHOICES[name])
     if name == "seed":
-        return threads.check_count(name, value, least=0, bits=63)
+        return options.count(name, value, least=0)
     return options.switch(name, value)
 
 

@@ -5,10 +5,10 @@ of the same name give the same result bit for bit. Symbols of the book are Greek
 name that everybody uses, it keeps it: `lr` is the book's ε, `momentum` its α, `eps` its δ, `betas` its (ρ₁, ρ₂).
 
 `bfgs_update`, `newton_direction` and `cg` are what `schuss.linalg` computes, up to rounding; `minimizers` has the
-directions of the minimisers.
+directions of the minimisers. `coordinate` has coordinate descent as plain sweeps, which reach the same minima.
 """
 
-from schuss.reference import minimizers
+from schuss.reference import coordinate, minimizers
 from schuss.reference.minimizers import bfgs_update, cg, newton_direction
 from schuss.reference.normalization import batch_norm, batch_norm_backward
 from schuss.reference.rules import (
@@ -39,6 +39,7 @@ __all__ = [
     "batch_norm_backward",
     "bfgs_update",
     "cg",
+    "coordinate",
     "delta_bar_delta",
     "minimizers",
     "momentum",

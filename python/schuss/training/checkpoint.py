@@ -11,7 +11,7 @@ import safetensors.numpy
 
 from schuss.training.trainer import Arrays
 
-FORMAT = "schuss.training 2"
+FORMAT = "schuss.training 3"
 
 
 class CheckpointError(ValueError):

@@ -1,10 +1,12 @@
-"""scikit-learn's digits, split in three, and minibatches of them."""
+"""scikit-learn's digits, split in three, parts of them, and how hard they are."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from schuss.continuation import Curriculum
+from schuss.data import Minibatches
 from schuss.training.layers import Array
 
 INPUTS = 64  # 8 × 8 pixels
@@ -63,22 +65,60 @@ def stratified(labels: Array, fractions: tuple[float, ...], rng: np.random.Gener
     return [np.concatenate(part) for part in parts]
 
 
-class Minibatches:
-    """The training set in minibatches, shuffled anew in each epoch.
+def of_classes(examples: Examples, first: int, last: int) -> Examples:
+    """The examples with labels from `first` to `last`, labelled anew from 0 on."""
+    chosen = (first <= examples.y) & (examples.y <= last)
+    return Examples(examples.x[chosen], examples.y[chosen] - first)
+
+
+def difficulty(examples: Examples) -> Array:
+    """How hard each example is: how much nearer it is to the mean of another class than to that of its own.
+
+    Formula: ‖x - mean of its class‖ - the least ‖x - mean of another class‖; below 0 where the nearest mean is right.
+    """
+    labels = np.unique(examples.y)
+    x = examples.x.astype(np.float64)
+    means = np.stack([x[examples.y == label].mean(axis=0) for label in labels])
+    distances = np.linalg.norm(x[:, None] - means, axis=2)
+    own = labels == examples.y[:, None]
+    score: Array = distances[own] - np.where(own, np.inf, distances).min(axis=1)
+    return score
+
+
+class PacedMinibatches:
+    """Minibatches of the examples that a curriculum has for each epoch.
+
+    Attributes:
+        epoch: The number of epochs completed.
 
     Args:
         examples: The training set.
-        batch_size: The number of examples in a minibatch; the last one of an epoch takes what is left.
-        rng: Shuffles. Its state between two epochs determines all minibatches to come.
-        least: The fewest examples that are a minibatch; if fewer are left, they join the one before.
+        batch_size: The number of examples in a minibatch.
+        curriculum: Which of them to take, and in which order.
+        least: The fewest examples that are a minibatch.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, rng: np.random.Generator, least: int = 1) -> None:
-        self.examples, self.batch_size, self.rng, self.least = examples, batch_size, rng, least
+    def __init__(self, examples: Examples, batch_size: int, curriculum: Curriculum, least: int = 1) -> None:
+        self.examples, self.batch_size, self.curriculum, self.least = examples, batch_size, curriculum, least
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """The number of minibatches in an epoch with all examples."""
+        return len(self._of(np.arange(len(self.examples.y))))
 
     def __iter__(self) -> Iterator[Examples]:
-        """One epoch."""
-        order = self.rng.permutation(len(self.examples.y))
-        starts = range(0, max(1, len(order) - self.least + 1), self.batch_size)
-        for chosen in np.split(order, starts[1:]):
-            yield Examples(self.examples.x[chosen], self.examples.y[chosen])
+        """The minibatches of an epoch."""
+        yield from self._of(self.curriculum.indices(self.epoch))
+        self.epoch += 1
+
+    def _of(self, chosen: Array) -> Minibatches:
+        examples = Examples(self.examples.x[chosen], self.examples.y[chosen])
+        return Minibatches(examples, self.batch_size, order="stream", least=min(self.least, len(chosen)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands between two epochs."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state_dict` was taken."""
+        self.epoch = state["epoch"]

@@ -16,6 +16,7 @@ import rich.table
 
 from schuss.minimizers import MinimizeResult
 from schuss.minimizers.minimize import minimize
+from schuss.streams import Purpose, stream
 from schuss.training import checkpoint
 from schuss.training.data import Examples, stratified
 from schuss.training.layers import Array
@@ -83,7 +84,7 @@ def run(options: Options) -> tuple[dict[str, dict[str, Any]], bool]:
         OSError: The folder cannot be written.
     """
     options.out.mkdir(parents=True, exist_ok=True)
-    training, test = load_breast_cancer(np.random.default_rng(options.seed))
+    training, test = load_breast_cancer(stream(options.seed, Purpose.SPLIT))
     results: dict[str, dict[str, Any]] = {}
     interrupted = False
     console = rich.console.Console(stderr=True)

@@ -1,13 +1,17 @@
 """The layers of a network, each with its way forward and its way back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import schuss
+from schuss import init
 
 Array = NDArray[Any]
+
+Scheme = Callable[..., Array]  # one of schuss.init
 
 
 class Layer:
@@ -36,9 +40,7 @@ class Layer:
 
 
 class Dense(Layer):
-    """A dense layer, y = xW + b, or y = xW, with He's initialization: W normal with variance 2/inputs, b = 0.
-
-    Source: He et al. 2015, section 2.2: the variance of the signal survives a ReLU.
+    """A dense layer, y = xW + b, or y = xW; at the beginning b = 0.
 
     Args:
         inputs: The number of inputs.
@@ -46,12 +48,20 @@ class Dense(Layer):
         rng: Draws the initial weights.
         dtype: The dtype of the parameters.
         bias: Whether there is a b.
+        scheme: How the weights are drawn; by default as suits a ReLU (He et al. 2015).
     """
 
-    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, dtype: str, bias: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        rng: np.random.Generator,
+        dtype: str,
+        bias: bool = True,
+        scheme: Scheme = init.he_normal,
+    ) -> None:
         super().__init__()
-        weight = rng.normal(0.0, np.sqrt(2 / inputs), (inputs, outputs))
-        self.params = {"weight": weight.astype(dtype)}
+        self.params = {"weight": scheme((inputs, outputs), rng=rng, dtype=dtype)}
         if bias:
             self.params["bias"] = np.zeros(outputs, dtype)
 
@@ -103,3 +113,43 @@ class NormalizedReLU(Layer):
     def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
         dx: Array = self.layer.backward(dy)
         return dx
+
+
+class Fork(Layer):
+    """Where a skip connection leaves: passes its input on, and keeps it for the `Join` at the other end."""
+
+    skipped: Array  # the gradient that comes back along the connection
+
+    def forward(self, x: Array) -> Array:  # noqa: D102, inherits its docstring
+        self.x = x
+        return x
+
+    def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
+        dx: Array = dy + self.skipped
+        return dx
+
+
+class Join(Layer):
+    """Where a skip connection arrives: y = x + branch·scale, x being what the `Fork` has kept.
+
+    The path from layer to layer along the skip connections is linear: the gradient comes down it undiminished.
+
+    Source: He et al. 2016; Deep Learning, section 8.7.5.
+
+    Args:
+        fork: Where the connection leaves.
+        scale: The weight of the branch. With one by the root of the number of branches, the variance of the sum of all
+            of them does not grow with their number.
+    """
+
+    def __init__(self, fork: Fork, scale: float) -> None:
+        super().__init__()
+        self.fork, self.scale = fork, scale
+
+    def forward(self, x: Array) -> Array:  # noqa: D102, inherits its docstring
+        y: Array = self.fork.x + self.scale * x
+        return y
+
+    def backward(self, dy: Array) -> Array:  # noqa: D102, inherits its docstring
+        self.fork.skipped = dy
+        return self.scale * dy

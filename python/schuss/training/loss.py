@@ -31,3 +31,14 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
 def accuracy(logits: Array, labels: Array) -> float:
     """The fraction of examples whose label has the greatest logit."""
     return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def half_squared_error(outputs: Array, targets: Array) -> tuple[float, Array]:
+    """Half the squared error, averaged over all outputs of all examples, and its gradient.
+
+    Args:
+        outputs: Shape (n, units).
+        targets: The same.
+    """
+    error = outputs - targets
+    return float(np.mean(error**2)) / 2, error / error.size

@@ -1,12 +1,14 @@
 """A network: layers one after another."""
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from schuss.training.layers import Array, Dense, Layer, NormalizedReLU, ReLU
+from schuss import init
+from schuss.training.layers import Array, Dense, Fork, Join, Layer, NormalizedReLU, ReLU, Scheme
 
 
 class Network:
@@ -58,7 +60,12 @@ class Network:
 
 
 def multi_layer_perceptron(
-    sizes: Sequence[int], rng: np.random.Generator, dtype: str, *, batch_norm: bool = False
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    dtype: str,
+    *,
+    batch_norm: bool = False,
+    scheme: Scheme = init.he_normal,
 ) -> Network:
     """Dense layers with ReLUs between them.
 
@@ -69,10 +76,48 @@ def multi_layer_perceptron(
         rng: Draws the initial weights.
         dtype: `"float32"` or `"float64"`.
         batch_norm: Whether the inputs of the ReLUs are normalized over the minibatch.
+        scheme: How the weights are drawn.
     """
     layers: list[Layer] = []
     *hidden, last = pairwise(sizes)
     for inputs, outputs in hidden:
-        layers.append(Dense(inputs, outputs, rng, dtype, bias=not batch_norm))
-        layers.append(NormalizedReLU(outputs, dtype) if batch_norm else ReLU())
-    return Network([*layers, Dense(*last, rng, dtype)])
+        layers.append(Dense(inputs, outputs, rng, dtype, not batch_norm, scheme))
+        layers.append(_rectifier(outputs, dtype, batch_norm))
+    return Network([*layers, Dense(*last, rng, dtype, scheme=scheme)])
+
+
+def residual_network(
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    dtype: str,
+    *,
+    batch_norm: bool = False,
+    scheme: Scheme = init.he_normal,
+) -> Network:
+    """As many dense layers as a perceptron of these sizes, with a skip connection around every two hidden ones.
+
+    The first layer and the last stand outside of the connections. A ReLU comes before each layer but the first, so that
+    nothing lies on the path along the connections (He et al. 2016, full pre-activation). If the hidden layers between
+    are odd in number, one of the connections spans a single layer.
+
+    Args:
+        sizes: As in `multi_layer_perceptron`; the hidden layers, of which there are at least two, have one width.
+        rng: Draws the initial weights.
+        dtype: `"float32"` or `"float64"`.
+        batch_norm: Whether the inputs of the ReLUs are normalized over the minibatch.
+        scheme: How the weights are drawn.
+    """
+    first, *between, last = pairwise(sizes)
+    blocks = [between[i : i + 2] for i in range(0, len(between), 2)]
+    layers: list[Layer] = [Dense(*first, rng, dtype, scheme=scheme)]
+    for block in blocks:
+        layers.append(fork := Fork())
+        for inputs, outputs in block:
+            layers.append(_rectifier(inputs, dtype, batch_norm))
+            layers.append(Dense(inputs, outputs, rng, dtype, scheme=scheme))
+        layers.append(Join(fork, 1 / math.sqrt(len(blocks))))
+    return Network([*layers, _rectifier(last[0], dtype, batch_norm), Dense(*last, rng, dtype, scheme=scheme)])
+
+
+def _rectifier(width: int, dtype: str, batch_norm: bool) -> Layer:
+    return NormalizedReLU(width, dtype) if batch_norm else ReLU()

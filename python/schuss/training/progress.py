@@ -42,8 +42,15 @@ class ProgressBar:
 
     def show(self, name: str, trainer: Trainer) -> None:
         """Show the latest epoch of the training called `name`."""
-        if name not in self.tasks:
-            self.tasks[name] = self.bars.add_task(name, total=self.epochs, losses="")
         training, validation = (trainer.history[name][-1] for name in ("training_loss", "validation_loss"))
         losses = f"loss {training:.3g}, validation {validation:.3g}"
-        self.bars.update(self.tasks[name], completed=trainer.epoch, losses=losses)
+        self._show(name, trainer.epoch, self.epochs, losses)
+
+    def show_lesson(self, name: str, epoch: int, epochs: int, loss: float) -> None:
+        """Show the latest epoch of a stage of preparation, called `name`."""
+        self._show(name, epoch, epochs, f"loss {loss:.3g}")
+
+    def _show(self, name: str, epoch: int, epochs: int, losses: str) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=epochs, losses="")
+        self.bars.update(self.tasks[name], completed=epoch, losses=losses)

@@ -1,6 +1,6 @@
 """The optimizers that `schuss train` offers, with hyperparameters that suit the digits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,14 @@ import schuss
 class Recipe:
     """An optimizer, its learning rate, and its further hyperparameters where they are not its defaults."""
 
-    optimizer: Callable[..., schuss.Optimizer]
+    optimizer: type[schuss.Optimizer]
     lr: float
     hyper: Mapping[str, Any] = field(default_factory=dict)
+
+    def schedulable(self, name: str) -> bool:
+        """Whether a hyperparameter may be a schedule: the momentum only where there is one."""
+        momentum = self.hyper.get("momentum") or issubclass(self.optimizer, (schuss.Momentum, schuss.Nesterov))
+        return name in self.optimizer.schedulable and (name != "momentum" or bool(momentum))
 
 
 # The learning rates are the optimizers' defaults or, where there is none or a better one, those with the lowest

@@ -10,13 +10,16 @@ import rich.box
 import rich.console
 import rich.table
 
+VANISHED = 100.0  # the factor from which on a gradient is said to vanish or to explode
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
     """How a training with one optimizer went, field by field as in `metrics.json`.
 
     Attributes:
-        test_accuracy: Of the parameters with the lowest validation loss; None if no epoch was completed.
+        test_accuracy: Of the parameters with the lowest validation loss, or without early stopping of the last ones;
+            None if no epoch was completed.
         test_loss: Of the same.
         outcome: `"finished"`, `"early stop"`, `"interrupted"` or `"diverged at epoch …"`.
         epochs: The number of epochs completed.
@@ -25,6 +28,7 @@ class Result:
         seconds: The time for training and validation.
         options: The options that decided it.
         history: The curves, one number an epoch.
+        gradient_by_step: Of a recurrent network, the norm of the loss's gradient for what it holds after each step.
     """
 
     test_accuracy: float | None
@@ -36,6 +40,7 @@ class Result:
     seconds: float
     options: Mapping[str, Any]
     history: Mapping[str, list[float]]
+    gradient_by_step: list[float] | None = None
 
     @property
     def diverged(self) -> bool:
@@ -62,6 +67,16 @@ def show(results: Mapping[str, Result]) -> None:
     if not console.is_terminal:
         console.width = 120  # a file or a pipe has no width for the table to be squeezed into
     console.print(table)
+
+
+def memory(result: Result) -> str | None:
+    """What became of a recurrent network's gradient on its way back through time; None if there is none to tell of."""
+    if not result.gradient_by_step or not result.gradient_by_step[-1]:
+        return None
+    first, last = result.gradient_by_step[0], result.gradient_by_step[-1]
+    verdict = "vanishes" if first < last / VANISHED else "explodes" if first > last * VANISHED else "is kept"
+    steps = len(result.gradient_by_step)
+    return f"the gradient {verdict}: over {steps} steps back in time its norm goes from {last:.2g} to {first:.2g}"
 
 
 def _rank(item: tuple[str, Result]) -> tuple[bool, float]:

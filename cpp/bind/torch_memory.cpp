@@ -1,0 +1,115 @@
+#include "bind/torch_memory.hpp"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <string>
+
+namespace schuss::bind {
+
+// DLPack 1.x: the table of functions that a tensor's type offers, and the description that it gives of a tensor.
+struct DLTensor {
+  void* data;
+  std::int32_t device_type, device_id;
+  std::int32_t ndim;
+  std::uint8_t code, bits;
+  std::uint16_t lanes;
+  const std::int64_t* shape;
+  const std::int64_t* strides;
+  std::uint64_t byte_offset;
+};
+struct ExchangeTable {
+  std::uint32_t major, minor;
+  void *older, *allocate, *export_managed, *import_managed;
+  int (*describe)(void* object, DLTensor* out);
+  void* stream;
+};
+
+namespace {
+
+constexpr std::int32_t kCpu = 1;
+constexpr std::uint8_t kFloat = 2;
+
+bool is_contiguous(const Memory& m) {
+  std::int64_t expected = 1;
+  for (int i = m.ndim - 1; i >= 0; --i) {
+    if (m.shape[i] != 1 && m.strides[i] != expected) return false;
+    expected *= m.shape[i];
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_dense(const Memory& m) {
+  if (is_contiguous(m)) return true;
+  std::vector<int> order;
+  for (int i = 0; i < m.ndim; ++i)
+    if (m.shape[i] != 1) order.push_back(i);
+  std::sort(order.begin(), order.end(), [&](int a, int b) { return m.strides[a] < m.strides[b]; });
+  std::int64_t expected = 1;
+  for (const int i : order) {
+    if (m.strides[i] != expected) return false;
+    expected *= m.shape[i];
+  }
+  return true;
+}
+
+bool is_like(const Memory& a, const Memory& b) {
+  if (a.ndim != b.ndim || a.itemsize != b.itemsize) return false;
+  for (int i = 0; i < a.ndim; ++i)
+    if (a.shape[i] != b.shape[i] || (a.shape[i] != 1 && a.strides[i] != b.strides[i])) return false;
+  return true;
+}
+
+Reader::Reader(const py::tuple& types, const py::object& table) : types_(types) {
+  if (table.is_none()) return;
+  table_ = static_cast<const ExchangeTable*>(PyCapsule_GetPointer(table.ptr(), "dlpack_exchange_api"));
+  if (!table_) throw py::error_already_set();
+  if (table_->major != 1 || !table_->describe) table_ = nullptr;
+}
+
+std::optional<Memory> Reader::read(PyObject* tensor) {
+  if (!is_plain(tensor)) return {};
+  std::optional<Memory> m = table_ ? by_table(tensor) : by_methods(tensor);
+  if (!m) return {};
+  for (int i = 0; i < m->ndim; ++i) m->size *= m->shape[i];
+  if (m->size > 0 && !m->data) return {};
+  return m;
+}
+
+bool Reader::is_plain(PyObject* tensor) const {
+  for (const py::handle type : types_)
+    if (reinterpret_cast<PyObject*>(Py_TYPE(tensor)) == type.ptr()) return true;
+  return false;
+}
+
+std::optional<Memory> Reader::by_table(PyObject* tensor) const {
+  DLTensor d;
+  if (table_->describe(tensor, &d) != 0) {
+    PyErr_Clear();  // it is not strided, say
+    return {};
+  }
+  if (d.device_type != kCpu || d.code != kFloat || d.lanes != 1 || (d.bits != 32 && d.bits != 64)) return {};
+  return Memory{static_cast<char*>(d.data) + d.byte_offset, d.bits / 8, 1, d.ndim, d.shape, d.strides};
+}
+
+std::optional<Memory> Reader::by_methods(PyObject* object) {
+  const py::handle tensor(object);
+  const auto said = [&](const py::handle& what) { return std::string(py::str(what)); };
+  const std::string dtype = said(tensor.attr("dtype"));
+  if ((dtype != "torch.float32" && dtype != "torch.float64") || said(tensor.attr("device").attr("type")) != "cpu" ||
+      said(tensor.attr("layout")) != "torch.strided")
+    return {};
+  const auto keep = [&](const py::handle& numbers) {
+    kept_.push_back(numbers.cast<std::vector<std::int64_t>>());
+    return kept_.back().data();
+  };
+  const std::int64_t* const shape = keep(tensor.attr("shape"));
+  const int ndim = static_cast<int>(kept_.back().size());
+  const std::int64_t* const strides = keep(tensor.attr("stride")());
+  void* const data = reinterpret_cast<void*>(tensor.attr("data_ptr")().cast<std::uintptr_t>());
+  return Memory{data, dtype == "torch.float32" ? 4 : 8, 1, ndim, shape, strides};
+}
+
+}  // namespace schuss::bind

@@ -1,0 +1,52 @@
+// Torch tensors as plain memory, without a header of torch: what DLPack's table of functions says of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "bind/bind.hpp"
+#include "schuss/engine.hpp"
+
+namespace schuss::bind {
+
+namespace py = pybind11;
+
+struct ExchangeTable;  // DLPack's
+
+struct Memory {
+  void* data = nullptr;
+  int itemsize = 0;
+  Index size = 0;
+  int ndim = 0;
+  const std::int64_t *shape = nullptr, *strides = nullptr;
+};
+
+// Whether the elements fill a stretch of memory, in whatever order of the dimensions.
+bool is_dense(const Memory& memory);
+
+// Whether an element lies at the same offset in both.
+bool is_like(const Memory& a, const Memory& b);
+
+// Reads tensors, by the table or, of older versions of torch, by their methods.
+class Reader {
+ public:
+  // Of these types; `table` is a capsule with DLPack's table, or None.
+  Reader(const py::tuple& types, const py::object& table);
+
+  // The memory of a float32 or float64 tensor on the CPU, or nothing. Its shape is there until it is forgotten.
+  std::optional<Memory> read(PyObject* tensor);
+
+  void forget() { kept_.clear(); }
+
+ private:
+  bool is_plain(PyObject* tensor) const;
+  std::optional<Memory> by_table(PyObject* tensor) const;
+  std::optional<Memory> by_methods(PyObject* tensor);
+
+  py::tuple types_;
+  const ExchangeTable* table_ = nullptr;
+  std::vector<std::vector<std::int64_t>> kept_;  // shapes and strides that were read by methods
+};
+
+}  // namespace schuss::bind

@@ -1,0 +1,248 @@
+// A step over the tensors of a torch optimizer. They are read where torch has them, at every step anew: a parameter
+// keeps its Python object when it gets other memory.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bind/bind.hpp"
+#include "bind/registry.hpp"
+#include "bind/torch_memory.hpp"
+#include "schuss/threads.hpp"
+
+namespace schuss::bind {
+
+namespace {
+
+constexpr std::size_t kMaxScalars = 3;
+
+// A tensor of one element, such as the number of steps taken.
+struct Scalar {
+  void* at;
+  int itemsize;
+
+  double get() const { return itemsize == 4 ? *static_cast<const float*>(at) : *static_cast<const double*>(at); }
+  void set(double value) const {
+    if (itemsize == 4) {
+      *static_cast<float*>(at) = static_cast<float>(value);
+    } else {
+      *static_cast<double*>(at) = value;
+    }
+  }
+};
+
+struct Member {
+  py::object gradient;  // owned for as long as its memory is used
+  Tensor tensor;
+  int itemsize;
+  std::array<Scalar, kMaxScalars> scalars;
+  std::size_t clock;
+};
+
+// Parameters of which some may have taken more steps than others. Those that agree in all scalars share a clock.
+struct Group {
+  const Entry* entry;
+  std::size_t scalars;
+  std::vector<Member> members;
+  std::vector<std::array<double, kMaxScalars>> clocks;
+};
+
+using Stretch = std::pair<const char*, const char*>;  // of memory, from its first byte to behind its last one
+
+// What a step is to do, when all that it needs is known.
+struct Work {
+  std::vector<std::shared_ptr<const void>> bound;
+  std::vector<Job> jobs;
+  std::vector<std::pair<Scalar, double>> after;
+  std::vector<Stretch> written;
+
+  void write(const void* from, Index bytes) {
+    if (bytes > 0) written.emplace_back(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+  }
+};
+
+py::object attribute(PyObject* object, PyObject* name) {
+  return py::reinterpret_steal<py::object>(PyObject_GetAttr(object, name));
+}
+
+PyObject* find_state(PyObject* own, PyObject* name) {
+  return own && PyDict_Check(own) ? PyDict_GetItemWithError(own, name) : nullptr;
+}
+
+// Looks up in a dict what mostly comes in the order of the dict, without hashing: a tensor's hash is Python code.
+class InOrder {
+ public:
+  explicit InOrder(const py::dict& dict) : dict_(dict.ptr()) { advance(); }
+
+  // A borrowed reference, or null.
+  PyObject* find(PyObject* wanted) {
+    if (wanted != key_) return PyDict_GetItemWithError(dict_, wanted);
+    PyObject* const found = value_;
+    advance();
+    return found;
+  }
+
+ private:
+  void advance() {
+    if (!PyDict_Next(dict_, &position_, &key_, &value_)) key_ = nullptr;
+  }
+
+  PyObject *dict_, *key_ = nullptr, *value_ = nullptr;
+  Py_ssize_t position_ = 0;
+};
+
+// Of one element even the imaginary part of a conjugate is contiguous, which keeps its sign aside.
+bool is_negated(PyObject* tensor) { return py::handle(tensor).attr("is_neg")().cast<bool>(); }
+
+class TorchStep {
+ public:
+  TorchStep(const py::tuple& types, const py::object& table) : reader_(types, table) {}
+
+  // Forgets what an earlier step has left.
+  void begin() {
+    groups_.clear();
+    reader_.forget();
+  }
+
+  // Adds the parameters that have a gradient; those with state are in the dict `state`. `states` has the names of the
+  // rule's states in there, None for one that is not kept, and `scalars` those of tensors of one element. Gives the
+  // parameters that are stepped and the values of the scalars for each clock, or None, and nothing is added, if the
+  // kernels do not cover the tensors.
+  py::object add(const py::str& rule, const py::tuple& states, const py::tuple& scalars, const py::list& params,
+                 const py::object& grads, const py::dict& state) {
+    Group group{&find(rule), scalars.size(), {}, {}};
+    group.members.reserve(params.size());
+    py::list stepped;
+    InOrder next_state(state);
+    for (std::size_t i = 0; i < params.size(); ++i) {
+      PyObject* const param = PyList_GET_ITEM(params.ptr(), i);
+      py::object gradient = grads.is_none() ? attribute(param, grad_name())
+                                            : py::reinterpret_borrow<py::object>(PyList_GetItem(grads.ptr(), i));
+      if (!gradient) throw py::error_already_set();
+      if (gradient.is_none()) continue;
+      PyObject* const own = next_state.find(param);
+      if (!add_member(group, param, std::move(gradient), states, scalars, own)) return py::none();
+      stepped.append(py::handle(param));
+    }
+    py::list clocks;
+    for (const auto& clock : group.clocks) {
+      py::tuple values(group.scalars);
+      for (std::size_t k = 0; k < group.scalars; ++k) values[k] = clock[k];
+      clocks.append(values);
+    }
+    groups_.push_back(std::move(group));
+    return py::make_tuple(stepped, clocks);
+  }
+
+  // Takes the step. `orders` has for each group and each of its clocks the options of the rule, the number of the step
+  // and what the scalars are after it. Gives False, and nothing has been modified, if tensors overlap.
+  bool run(const py::list& orders, int num_threads) {
+    const std::vector<Group> groups = std::exchange(groups_, {});  // owns the gradients until the end
+    Work work;
+    for (std::size_t i = 0; i < groups.size(); ++i) add_work(work, groups[i], orders[i]);
+    if (!is_disjoint(std::move(work.written))) return false;
+    {
+      const py::gil_scoped_release released;
+      schuss::run(work.jobs, num_threads > 0 ? num_threads : threads.count());
+    }
+    for (const auto& [scalar, value] : work.after) scalar.set(value);
+    return true;
+  }
+
+ private:
+  static PyObject* grad_name() {
+    static PyObject* const name = PyUnicode_InternFromString("grad");
+    return name;
+  }
+
+  bool add_member(Group& group, PyObject* param, py::object gradient, const py::tuple& states, const py::tuple& scalars,
+                  PyObject* own) {
+    const std::optional<Memory> theta = reader_.read(param), g = reader_.read(gradient.ptr());
+    if (!theta || !g || !is_like(*g, *theta) || !is_dense(*theta)) return false;
+    if (theta->size == 1 && (is_negated(param) || is_negated(gradient.ptr()))) return false;
+    Member member{std::move(gradient), {theta->size, theta->data, g->data, {}}, theta->itemsize, {}, 0};
+    for (std::size_t k = 0; k < states.size(); ++k) {
+      PyObject* const name = PyTuple_GET_ITEM(states.ptr(), k);
+      if (name == Py_None) continue;
+      PyObject* const tensor = find_state(own, name);
+      const std::optional<Memory> memory = tensor ? reader_.read(tensor) : std::nullopt;
+      if (!memory || !is_like(*memory, *theta)) return false;
+      member.tensor.states[k] = memory->data;
+    }
+    std::array<double, kMaxScalars> values{};
+    for (std::size_t k = 0; k < scalars.size(); ++k) {
+      PyObject* const tensor = find_state(own, PyTuple_GET_ITEM(scalars.ptr(), k));
+      const std::optional<Memory> memory = tensor ? reader_.read(tensor) : std::nullopt;
+      if (!memory || memory->size != 1) return false;
+      member.scalars[k] = {memory->data, memory->itemsize};
+      values[k] = member.scalars[k].get();
+    }
+    member.clock = clock_of(group, values);
+    group.members.push_back(std::move(member));
+    return true;
+  }
+
+  static std::size_t clock_of(Group& group, const std::array<double, kMaxScalars>& values) {
+    const auto found = std::find(group.clocks.begin(), group.clocks.end(), values);
+    const std::size_t clock = found - group.clocks.begin();
+    if (found == group.clocks.end()) group.clocks.push_back(values);
+    return clock;
+  }
+
+  static void add_work(Work& work, const Group& group, const py::list& orders) {
+    const std::size_t first = work.bound.size();
+    std::vector<std::vector<double>> after;
+    for (std::size_t k = 0; k < group.clocks.size(); ++k) {
+      const py::tuple order = orders[k];
+      work.bound.push_back(group.entry->bind(order[0], order[1].cast<double>()));
+      after.push_back(order[2].cast<std::vector<double>>());
+      if (after.back().size() != group.scalars) throw py::value_error("an order has another number of scalars");
+    }
+    for (const Member& m : group.members) {
+      const Index bytes = m.tensor.size * m.itemsize;
+      Index streams = 3;
+      work.write(m.tensor.theta, bytes);
+      for (void* state : m.tensor.states) {
+        if (!state) continue;
+        work.write(state, bytes);
+        streams += 2;
+      }
+      work.jobs.push_back(
+          {m.tensor, group.entry->update[m.itemsize == 8], work.bound[first + m.clock].get(), streams * bytes});
+      for (std::size_t k = 0; k < group.scalars; ++k) work.after.emplace_back(m.scalars[k], after[m.clock][k]);
+    }
+  }
+
+  // Whether nothing that is written overlaps anything else that is. Looked at only when memory has changed.
+  bool is_disjoint(std::vector<Stretch>&& written) {
+    if (written == disjoint_) return true;
+    std::vector<Stretch> sorted = written;
+    std::sort(sorted.begin(), sorted.end());
+    for (std::size_t i = 1; i < sorted.size(); ++i)
+      if (sorted[i - 1].second > sorted[i].first) return false;
+    disjoint_ = std::move(written);
+    return true;
+  }
+
+  Reader reader_;
+  std::vector<Group> groups_;
+  std::vector<Stretch> disjoint_;  // what has been found disjoint
+};
+
+}  // namespace
+
+void register_torch(py::module_& module) {
+  py::class_<TorchStep>(module, "TorchStep", py::module_local())
+      .def(py::init<const py::tuple&, const py::object&>(), py::arg("types"), py::arg("table"))
+      .def("begin", &TorchStep::begin, "Forgets what an earlier step has left.")
+      .def("add", &TorchStep::add, py::arg("rule"), py::arg("states"), py::arg("scalars"), py::arg("params"),
+           py::arg("grads"), py::arg("state"),
+           "Adds the parameters with a gradient. Gives them and the scalars of each clock, or None if not covered.")
+      .def("run", &TorchStep::run, py::arg("orders"), py::arg("num_threads"),
+           "Takes the step: for each group and clock (options, number, scalars after it). False if tensors overlap.");
+}
+
+}  // namespace schuss::bind
