@@ -235,14 +235,12 @@ class Optimizer(Snapshots):
                 _core.step(plan, by_group, number, self.num_threads or 0, notes)
                 return True
             except TypeError:  # gradients in fewer bits, which the rule alone does not read, or wrong ones
-                request = phases.request(self.phase, self.groups[0]["convention"])
+                request = self._request = phases.request(self.phase, self.groups[0]["convention"])
         if self.phase["average"]:
             notes.append((own, "averaged", self.averaged + 1))
             request["averaged"] = self.averaged
         if_skipped = [(own, "skipped", self.skipped + 1)]
-        taken = _core.step_phase(plan, by_group, number, self.num_threads or 0, notes, request, own, if_skipped)
-        self._request = request
-        return taken
+        return _core.step_phase(plan, by_group, number, self.num_threads or 0, notes, request, own, if_skipped)
 
     def _requested(self) -> dict[str, Any] | None:
         """What the core is to do around the rule, or None for nothing; made anew only if an option has changed."""
