@@ -286,12 +286,14 @@ def test_theta_is_a_copy_of_the_parameters_but_for_the_look_ahead(cls, options):
         np.testing.assert_array_equal(theta[name], expected)
 
 
-def test_states_start_where_the_registry_says():
+@pytest.mark.parametrize("shape", [(3,), (), (0, 2)], ids=str)
+def test_states_start_where_the_registry_says(shape):
     for rule, (cls, options) in zip(RULES, OPTIMIZERS.values(), strict=False):
-        optimizer = cls([np.ones(3)], **options)
+        optimizer = cls([np.ones(shape)], **options)
         for name, _, starts_at in RULES[rule]["states"]:
             if name in optimizer.state:
-                np.testing.assert_array_equal(optimizer.state[name][0], np.full(3, options.get(starts_at, 0.0)))
+                expected = np.full(shape, options.get(starts_at, 0.0))
+                np.testing.assert_array_equal(optimizer.state[name][0], expected, strict=True)
 
 
 def test_edits_of_a_group_that_would_be_lost_are_refused():

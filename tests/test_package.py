@@ -72,7 +72,7 @@ def test_importing_schuss_imports_no_optional_package():
     code = "import sys, schuss, schuss.cli; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     imported = set(python(code).stdout.split())
     assert "numpy" in imported
-    assert not imported & {"torch", "sklearn", "rich", "matplotlib", "scipy", "safetensors", "threadpoolctl"}
+    assert not imported & {"torch", "sklearn", "rich", "matplotlib", "scipy", "safetensors", "threadpoolctl", "mpi4py"}
 
 
 def test_the_version_is_the_installed_distributions():

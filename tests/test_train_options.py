@@ -41,6 +41,12 @@ WRONG = [
     ("--depth 1", "argument --depth: must be an integer of at least 2, got '1'"),
     ("--pretrain 0", "argument --pretrain: must be an integer of at least 1, got '0'"),
     ("--transfer 0", "argument --transfer: must be an integer of at least 1, got '0'"),
+    (f"--seed {2**128}", f"argument --seed: must be an integer of at most {2**128 - 1}, got '{2**128}'"),
+    (f"--epochs {10**24}", f"argument --epochs: must be an integer of at most {10**9}, got '{10**24}'"),
+    (f"--warmup 1{'0' * 5000}", f"argument --warmup: must be an integer of at most {10**9}, got '10+'"),
+    ("--hidden 8,100001", "argument --hidden: must be an integer of at most 100000, got '100001'"),
+    ("--depth 10001", "argument --depth: must be an integer of at most 10000, got '10001'"),
+    ("--recurrent-gain 1e300", "argument --recurrent-gain: must be at most 1e[+]06, got '1e300'"),
     ("--hints 2.5", "argument --hints: must be an integer of at least 1, got '2.5'"),
 ]
 
@@ -284,6 +290,18 @@ def test_a_network_that_cannot_be_initialized_is_refused_in_one_line(tmp_path, c
     assert main(train) == 2  # one of its eleven ReLUs is silent for all examples
     message = r"schuss train: error: --init lsuv: layers\[\d+\]: the variance of the output is 0, .*--seed may help\n"
     assert re.fullmatch(message, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+@needs_extra
+def test_a_network_too_large_for_the_memory_is_refused_in_one_line(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(build, "network", full)
+    assert main(["train", "--hidden", "100000,100000", "--out", str(tmp_path / "run")]) == 2
+    message = "schuss train: error: not enough memory for --hidden 100000,100000, a narrower network is needed\n"
+    assert capsys.readouterr().err == message
     assert not list(tmp_path.iterdir())
 
 

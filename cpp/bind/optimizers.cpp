@@ -120,13 +120,32 @@ bool step_phase(const py::list& groups, const py::list& grads, double number, in
   {
     const py::gil_scoped_release released;
     const int count = thread_count(num_threads);
-    if (wanted.measures()) norm = gradient_norm(plan.jobs, plan.stagings, count) / wanted.grad_scale;
+    if (wanted.measures())
+      norm = (wanted.norm ? *wanted.norm : gradient_norm(plan.jobs, plan.stagings, count)) / wanted.grad_scale;
     taken = !(wanted.skip_nonfinite && !std::isfinite(*norm));
     if (taken) run(plan.jobs, plan.stagings, wanted.phase(static_cast<std::int64_t>(number), norm), count);
   }
   if (norm) PyDict_SetItemString(measured.ptr(), "grad_norm", py::float_(*norm).ptr());
   note(taken ? notes : notes_if_skipped);
   return taken;
+}
+
+// For each piece of each array, the sum of the squares of its values times a power of two.
+py::array_t<double> square_sums(const py::list& arrays, double power, int num_threads) {
+  std::vector<View> views;
+  std::vector<Job> jobs;
+  std::vector<Staging> stagings;
+  for (const py::handle& array : arrays) {
+    const View& added = views.emplace_back(view(array, Access::read, Name("arrays")));
+    jobs.push_back({{added.size(), nullptr, nullptr, {}}, nullptr, nullptr, 0});
+    stagings.emplace_back().gradient = {added.data(), added.format, false, nullptr};
+  }
+  std::vector<double> sums;
+  {
+    const py::gil_scoped_release released;
+    sums = norm::sums_of_pieces(jobs, stagings, power, thread_count(num_threads));
+  }
+  return py::array_t<double>(static_cast<py::ssize_t>(sums.size()), sums.data());
 }
 
 void move_arrays(const py::tuple& written, const py::list& grads, int num_threads) {
@@ -173,6 +192,8 @@ void register_optimizers(py::module_& module) {
   module.def("step_phase", &step_phase, py::arg("groups"), py::arg("grads"), py::arg("number"), py::arg("num_threads"),
              py::arg("notes"), py::arg("request"), py::arg("measured"), py::arg("notes_if_skipped"),
              "Likewise, with all that is done around the update rule; whether the step has been taken.");
+  module.def("square_sums", &square_sums, py::arg("arrays"), py::arg("power"), py::arg("num_threads"),
+             "For every 4096 values of each array, the sum of their squares after multiplying with a power of two.");
   module.def("move", &move_arrays, py::arg("arrays"), py::arg("grads"), py::arg("num_threads"),
              "Moves the memory of a step over the lists (params, *states) and grads, destroying their values.");
   module.def(

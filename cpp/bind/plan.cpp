@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace schuss::bind {
 
@@ -51,11 +52,11 @@ void Arrays::require_whole(std::span<const State> states) const {
   }
 }
 
-Phase Request::phase(std::int64_t step, std::optional<double> norm) const {
+Phase Request::phase(std::int64_t step, std::optional<double> measured) const {
   Phase phase;
   phase.factor = 1 / grad_scale;
   if (clip_norm && std::isfinite(*clip_norm)) {
-    const double unscaled = *norm, guard = convention == Convention::torch ? 1e-6 : 0;
+    const double unscaled = *measured, guard = convention == Convention::torch ? 1e-6 : 0;
     const double ratio = *clip_norm / (unscaled + guard);
     if (ratio < 1 || std::isnan(ratio)) phase.factor *= ratio;
   }
@@ -103,7 +104,8 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
 
 void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* options, std::span<const State> states,
                const Extras& extras, bool writes_gradient) {
-  for (const auto& [list, name] : {std::pair{extras.averages, "averages"}, {extras.copies, "copies"}})
+  for (const auto& [list, name] :
+       {std::pair{extras.averages, "averages"}, {extras.copies, "copies"}, {extras.places, "places"}})
     if (list && !list.is_none()) require_length(list, arrays.labels.size(), name);
   for (std::size_t i = 0; i < arrays.labels.size(); ++i) {
     const std::size_t first = views.size();
@@ -115,6 +117,8 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
     const py::handle label = PyList_GET_ITEM(arrays.labels.ptr(), i);
     Staging staging;
     staging.number = static_cast<Index>(jobs.size());
+    if (extras.places && !extras.places.is_none())
+      std::tie(staging.number, staging.first) = py::cast<std::pair<Index, Index>>(extras.places[py::int_(i)]);
     staging.theta = add_array(arrays.written[0], arrays.name(0, i), Access::write, kFloating);
     const Format theta = staging.theta.format;
     staging.gradient = add_array(arrays.grads, arrays.name(1, i), writes_gradient ? Access::write : Access::read,

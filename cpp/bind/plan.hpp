@@ -31,18 +31,21 @@ struct Extras {
   py::object scales;  // a tuple with a list, or None, for each state
   py::object averages;
   py::object copies;
+  py::object places;  // of arrays that are parts of tensors: (number of the tensor, where in it the part begins)
   std::optional<double> look_ahead;
   int velocity = 0;
 
-  static constexpr auto options = std::tuple{
-      Option{"scales", &Extras::scales}, Option{"averages", &Extras::averages}, Option{"copies", &Extras::copies},
-      Option{"look_ahead", &Extras::look_ahead}, Option{"velocity", &Extras::velocity}};
+  static constexpr auto options =
+      std::tuple{Option{"scales", &Extras::scales},         Option{"averages", &Extras::averages},
+                 Option{"copies", &Extras::copies},         Option{"places", &Extras::places},
+                 Option{"look_ahead", &Extras::look_ahead}, Option{"velocity", &Extras::velocity}};
 };
 
 // What a step is to do around the update rule, in the words of Python.
 struct Request {
   double grad_scale = 1;
   std::optional<double> clip_norm, clip_value;
+  std::optional<double> norm;  // of the gradients before they are unscaled, if it has been measured already
   bool skip_nonfinite = false, zero_grad = false, stochastic = false;
   std::uint64_t seed = 0;
   std::string averaging;
@@ -52,6 +55,7 @@ struct Request {
   static constexpr auto options = std::tuple{Option{"grad_scale", &Request::grad_scale},
                                              Option{"clip_norm", &Request::clip_norm},
                                              Option{"clip_value", &Request::clip_value},
+                                             Option{"norm", &Request::norm},
                                              Option{"skip_nonfinite", &Request::skip_nonfinite},
                                              Option{"zero_grad", &Request::zero_grad},
                                              Option{"stochastic", &Request::stochastic},
@@ -64,7 +68,7 @@ struct Request {
   bool measures() const { return clip_norm || skip_nonfinite; }
 
   // What this asks for at a step whose gradients have that norm before they are unscaled.
-  Phase phase(std::int64_t step, std::optional<double> norm) const;
+  Phase phase(std::int64_t step, std::optional<double> measured) const;
 };
 
 // What a call is to do.

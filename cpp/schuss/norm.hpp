@@ -54,9 +54,9 @@ inline double sum_piece(const Stored& gradient, Index begin, Index count, double
   return sum_piece(values, count, power);
 }
 
-// The sum of the squares of all values times a power of two.
-inline double sum_of_squares(std::span<const Job> jobs, std::span<const Staging> stagings, double power,
-                             int max_threads) {
+// The sums, over each piece of each gradient in their order, of the squares of all values times a power of two.
+inline std::vector<double> sums_of_pieces(std::span<const Job> jobs, std::span<const Staging> stagings, double power,
+                                          int max_threads) {
   const Line line(jobs, kPiece);
   std::vector<double> parts(line.length());
   Index bytes = 0;
@@ -70,8 +70,13 @@ inline double sum_of_squares(std::span<const Job> jobs, std::span<const Staging>
         parts[piece++] = sum_piece(stagings[k].gradient, begin, std::min(kPiece, end - begin), power);
     });
   });
+  return parts;
+}
+
+inline double sum_of_squares(std::span<const Job> jobs, std::span<const Staging> stagings, double power,
+                             int max_threads) {
   double sum = 0;
-  for (const double part : parts) sum += part;
+  for (const double part : sums_of_pieces(jobs, stagings, power, max_threads)) sum += part;
   return sum;
 }
 

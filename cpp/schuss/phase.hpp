@@ -43,7 +43,8 @@ struct Staging {
   void* average = nullptr;  // in the type to compute with
   double look_ahead = 0;    // the array holds θ + look_ahead · v, v being
   int velocity = 0;         // the state of this number
-  Index number = 0;         // of the tensor in the step, for its random numbers
+  Index number = 0;         // of the tensor in the step, and where in it
+  Index first = 0;          // the arrays begin, for its random numbers
 };
 
 namespace stage {
@@ -57,7 +58,7 @@ constexpr Format kComputed = std::is_same_v<T, float> ? Format::f32 : Format::f6
 // The random numbers of a strip: two operands share a sequence of words. States come first, the parameters last.
 class Dice {
  public:
-  Dice(const Phase& phase, Index tensor) : phase_(phase), tensor_(tensor) {}
+  Dice(const Phase& phase, Index tensor, Index first) : phase_(phase), tensor_(tensor), first_(first) {}
 
   // For `count` values of an operand from `at` on; null if rounding is to the nearest.
   const Noise* roll(int operand, Index at, Index count) {
@@ -69,15 +70,15 @@ class Dice {
 
  private:
   void draw(int sequence, Index at, Index count) {
-    const std::uint64_t key = key_of(phase_.seed, phase_.step, tensor_, sequence, at >> 32);
-    const auto first = static_cast<std::uint32_t>(at);
+    const std::uint64_t key = key_of(phase_.seed, phase_.step, tensor_, sequence, (first_ + at) >> 32);
+    const auto first = static_cast<std::uint32_t>(first_ + at);
     for (Index i = 0; i < count; ++i) words_[i] = random_word(key, first + static_cast<std::uint32_t>(i));
     drawn_ = sequence;
     drawn_at_ = at;
   }
 
   const Phase& phase_;
-  const Index tensor_;
+  const Index tensor_, first_;
   int drawn_ = -1;
   Index drawn_at_ = -1;
   Noise noise_{};
@@ -88,7 +89,8 @@ class Dice {
 template <class T>
 class Strips {
  public:
-  Strips(const Phase& phase, const Staging& staging) : phase_(phase), staging_(staging), dice_(phase, staging.number) {}
+  Strips(const Phase& phase, const Staging& staging)
+      : phase_(phase), staging_(staging), dice_(phase, staging.number, staging.first) {}
 
   // Steps elements at … at + count − 1; `update` is the rule's, for arrays of T.
   template <class Update>

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypedDict
 
+import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _isa
@@ -69,6 +70,8 @@ step_phase: Callable[[list[Group], list[list[Any]], int, int, Notes, dict[str, A
 as_arrays: Callable[[list[Any], str, list[str]], tuple[list[NDArray[Any]], list[str]]] = _core.as_arrays
 encode: Callable[[NDArray[Any], NDArray[Any], NDArray[Any] | None, bool], None] = _core.encode  # values, stored, scales
 decode: Callable[[NDArray[Any], NDArray[Any] | None, bool, NDArray[Any]], None] = _core.decode  # stored, …, values
+# For every 4096 values of each array, the sum of their squares times a power of two: arrays, power, num_threads
+square_sums: Callable[[list[NDArray[Any]], float, int], NDArray[np.float64]] = _core.square_sums
 move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
 # A step of a torch optimizer: types and table; begin(), add(rule, states, scalars, params, grads, state), run(orders)
 TorchStep: Any = _core.TorchStep

@@ -14,6 +14,8 @@ measure      the clock
 results      what was measured, as numbers and as JSON
 targets      what the measurements must show
 report       tables
+drop_ins     the suite of the drop-ins for torch
+phase        the suite of all that is around a step; phase_cases has its configurations
 batch_norm   the suite of batch normalization: its cases, contestants and targets
 minimizers   the suite of the minimisers
 coordinate   the suite of coordinate descent

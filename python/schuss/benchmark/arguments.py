@@ -15,9 +15,13 @@ from schuss.benchmark.contestants import PEERS
 from schuss.benchmark.measure import FULL, QUICK
 from schuss.benchmark.suite import Settings
 
-SUITES = ("optimizers", "torch", "batch_norm", "minimize", "coordinate")
+SUITES = ("optimizers", "torch", "phase", "batch_norm", "minimize", "coordinate")
 
 OWN_OPTIONS = {"minimize": "minimizers", "coordinate": "coordinate"}  # suites with a parser of their own: their modules
+
+UNFIT = {"torch": ("sizes", "dtype"), "phase": ("rules", "dtype"), "batch_norm": ("rules", "sizes", "lists")}
+
+PHASE_SIZES, PHASE_LISTS = (10**6, 10**7, 5 * 10**7), ("resnet50",)
 
 QUICK_SHAPES = ("256×1024", "4096×256")  # of batch normalization
 
@@ -31,6 +35,7 @@ EPILOG = """examples:
   schuss bench --json new.json                          everything: half an hour or so, 8 GB of memory
   schuss bench --rules adam --sizes 1e5 1e6 --peers     Adam against the ceiling alone
   schuss bench --suite torch                            the drop-ins of schuss.torch, against torch
+  schuss bench --suite phase                            clipping, averaging, fewer bits: all around AdamW
   schuss bench --suite batch_norm                       batch normalization, forward and backward
   schuss bench --suite minimize                         the minimisers, against SciPy and torch
   schuss bench --suite coordinate                       coordinate descent, against scikit-learn
@@ -95,7 +100,7 @@ def parser() -> Parser:
     )
     add = made.add_argument
     names = [recipe.name for recipe in RECIPES]
-    add("--suite", choices=SUITES, help="optimizers (default), torch, batch_norm, which has its own shapes, or"
+    add("--suite", choices=SUITES, help="optimizers (default), torch, phase, batch_norm, which has its own shapes, or"
         " minimize or coordinate, which have their own options: --suite minimize --help")  # fmt: skip
     add("--rules", nargs="+", choices=names, metavar="RULE", help=f"of {', '.join(names)}; default: all")
     add("--sizes", nargs="+", type=_size, metavar="N", help="elements of a single array; default: 1e3 … 1e7 and 5e7")
@@ -119,13 +124,15 @@ def parser() -> Parser:
     return made
 
 
-def settings(args: argparse.Namespace) -> Settings:
-    """What the arguments ask for."""
+def settings(
+    args: argparse.Namespace, all_sizes: Sequence[int] = SIZES, all_lists: Sequence[str] = tuple(LISTS)
+) -> Settings:
+    """What the arguments ask for: of all of a suite's sizes and lists, if they ask for none in particular."""
     effort = QUICK if args.quick else FULL
     given = {name: value for name in ("rounds", "budget") if (value := getattr(args, name)) is not None}
     sizes, lists = args.sizes or (), args.lists or ()
     if not sizes and not lists:
-        sizes, lists = (QUICK_SIZES, ()) if args.quick else (SIZES, tuple(LISTS))
+        sizes, lists = (QUICK_SIZES, ()) if args.quick else (all_sizes, all_lists)
     return Settings(
         recipes=[recipe for recipe in RECIPES if args.rules is None or recipe.name in args.rules],
         workloads=[*map(single, sorted(set(sizes))), *(LISTS[name] for name in dict.fromkeys(lists))],
@@ -142,11 +149,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     others = [name for name, value in vars(args).items() if name != "compare" and value is not None]
     if args.compare and others:
         raise UsageError(f"--compare goes alone, without --{others[0]}")
-    unfit = [name for name in ("rules", "sizes", "lists") if getattr(args, name) is not None]
-    if args.suite == "batch_norm" and unfit:
-        raise UsageError(f"--suite batch_norm has no --{unfit[0]}")
-    if args.suite == "torch" and (args.sizes or args.dtype):
-        raise UsageError(f"--suite torch has no --{'sizes' if args.sizes else 'dtype'}")
+    unfit = [name for name in UNFIT.get(args.suite, ()) if getattr(args, name) is not None]
+    if unfit:
+        raise UsageError(f"--suite {args.suite} has no --{unfit[0]}")
     return args
 
 
@@ -188,6 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return session.compare(*args.compare)
         if args.suite == "batch_norm":
             return session.run_batch_norm(settings(args), QUICK_SHAPES if args.quick else None, args.json)
+        if args.suite == "phase":
+            return session.run_phase(settings(args, PHASE_SIZES, PHASE_LISTS), args.json)
         if args.suite == "torch":
             lists = args.lists or (tuple(LISTS)[:1] if args.quick else tuple(LISTS))
             return session.run_torch(settings(args), lists, args.json)

@@ -12,6 +12,7 @@ from schuss.benchmark.results import Result, Run, Spread
 from schuss.benchmark.targets import Finding
 
 HEADINGS = {
+    "schuss-float32": "float32\nstate",
     "numpy": "NumPy",
     "numpy-inplace": "NumPy\nin place",
     "torch": "torch",

@@ -56,7 +56,7 @@ class Result:
     arrays: int
     dtype: str
     options: dict[str, Any]
-    bytes_per_element: int
+    bytes_per_element: float
     samples: Samples = field(default_factory=dict)
     agreement: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from schuss.benchmark import batch_norm, drop_ins, report, suite
+from schuss.benchmark import batch_norm, drop_ins, phase, phase_cases, report, suite
 from schuss.benchmark import compare as comparison
 from schuss.benchmark.contestants import UnavailableError, load_torch
 from schuss.benchmark.results import Run
@@ -64,6 +64,23 @@ def run_torch(settings: suite.Settings, lists: Sequence[str], json: Path | None)
 
     done = _with_progress(len(chosen), measure)
     return _publish(done, evaluate(done.results, drop_ins.TARGETS), json)
+
+
+def run_phase(settings: suite.Settings, json: Path | None) -> int:
+    """Likewise for all that is around a step. Returns the exit code."""
+    peers = [peer for peer in settings.peers if peer in phase_cases.TORCH]
+
+    def measure(show: Show) -> Run:
+        return phase.run(
+            settings.workloads,
+            peers,
+            count=settings.threads,
+            effort=settings.effort,
+            watch=lambda case: show(f"{case.configuration.name}, {report.workload_name(case.workload.name)}"),
+        )
+
+    done = _with_progress(len(settings.workloads) * len(phase_cases.CONFIGURATIONS), measure)
+    return _publish(done, evaluate(done.results, phase.TARGETS), json)
 
 
 def _publish(done: Run, findings: list[Finding], json: Path | None) -> int:

@@ -1,5 +1,6 @@
 """What all optimizers share: parameters in lists, dicts or groups, the step and what is done around it."""
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -105,12 +106,14 @@ class Optimizer(Snapshots):
         self._built = [dict(group) for group in self.groups]
         self._built_phase = dict(self.phase)
         self._rules = [self._rule(group) for group in self.groups]
-        arrays, self._dtypes = self._memory()
-        self._states = [
-            States(RULES[rule], group, views, dtypes, self.phase)
-            for rule, group, views, dtypes in zip(self._rules, self.groups, arrays, self._dtypes, strict=True)
-        ]
-        self._extras = self._first_extras(phase.get("copies"))
+        self._begin(phase.get("copies"))
+
+    # ---- construction ----
+
+    def _begin(self, copies: Any = None) -> None:
+        """Make the state and the plans anew."""
+        self._states = self._new_states()
+        self._extras = self._first_extras(copies)
         self._plans = [self._first_plan(index) for index in range(len(self.groups))]
         self._planned: list[dict[str, Any]] = [{} for _ in self.groups]  # the groups as the plans have them
         self._scheduled = [False for _ in self.groups]  # whether a hyperparameter changes by itself
@@ -118,7 +121,24 @@ class Optimizer(Snapshots):
         self._request: dict[str, Any] | None = None  # what is to be done around the rule, if anything
         self._swapped = False  # whether the parameters hold the average
 
-    # ---- construction ----
+    def _over(self, params: list[list[Array]]) -> "Optimizer":
+        """The same optimizer over other arrays, a list of them for each group, with a state of its own."""
+        other = copy.copy(self)
+        other._in_groups = True
+        other._layouts = [Layout(arrays, f"[{i}]", f"{i}.") for i, arrays in enumerate(params)]
+        sources = [{"params": layout.source} for layout in other._layouts]
+        other.groups = [{**group, **source} for group, source in zip(self.groups, sources, strict=True)]
+        other._built = [{**built, **source} for built, source in zip(self._built, sources, strict=True)]
+        other.phase = dict(self.phase)
+        other._begin()
+        return other
+
+    def _new_states(self) -> list[States]:
+        arrays, self._dtypes = self._memory()
+        return [
+            States(RULES[rule], group, views, dtypes, self.phase)
+            for rule, group, views, dtypes in zip(self._rules, self.groups, arrays, self._dtypes, strict=True)
+        ]
 
     def _add_group(self, index: int, group: Mapping[str, Any], defaults: dict[str, Any]) -> None:
         unknown = [name for name in group if name != "params" and name not in defaults]
@@ -200,21 +220,30 @@ class Optimizer(Snapshots):
         """
         self._refuse_while_swapped("step()")
         by_group = self._by_group(grads, "grads")
-        plan = [self._plan(index) for index in range(len(self.groups))]
-        request, number, own = self._requested(), self.steps + 1, self.__dict__
+        self._carry_out(self._planned_step(), by_group, self._requested())
+
+    def _planned_step(self) -> list[_core.Group]:
+        """What the core is to do in the step to come; raises if hyperparameters or schedules do not allow it."""
+        return [self._plan(index) for index in range(len(self.groups))]
+
+    def _carry_out(self, plan: list[_core.Group], by_group: list[list[Any]], request: dict[str, Any] | None) -> bool:
+        """Take the step; False if it was left out because the gradients were not finite."""
+        number, own = self.steps + 1, self.__dict__
         notes = [(own, "steps", number), *self._notes()]
         if request is None:
             try:
                 _core.step(plan, by_group, number, self.num_threads or 0, notes)
-                return
+                return True
             except TypeError:  # gradients in fewer bits, which the rule alone does not read, or wrong ones
                 request = phases.request(self.phase, self.groups[0]["convention"])
+            taken = self._carry_out(plan, by_group, request)
+            self._request = request  # the next gradients will be like these
+            return taken
         if self.phase["average"]:
             notes.append((own, "averaged", self.averaged + 1))
             request["averaged"] = self.averaged
         if_skipped = [(own, "skipped", self.skipped + 1)]
-        _core.step_phase(plan, by_group, number, self.num_threads or 0, notes, request, own, if_skipped)
-        self._request = request
+        return _core.step_phase(plan, by_group, number, self.num_threads or 0, notes, request, own, if_skipped)
 
     def _requested(self) -> dict[str, Any] | None:
         """What the core is to do around the rule, or None for nothing; made anew only if an option has changed."""

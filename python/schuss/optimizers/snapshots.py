@@ -84,19 +84,29 @@ class Snapshots:
                 optimizer has a number; or `params` hold their average. Nothing has been modified then.
         """
         self._refuse_while_swapped("load_state_dict()")
+        own = self._named_states()
+        loaded = self._checked_state(state, own)
+        for name, array in own.items():
+            array[...] = state["state"][name]
+        self._take_over(*loaded, state)
+
+    def _checked_state(
+        self, state: Mapping[str, Any], own: Mapping[str, Array]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Hyperparameters by group and phase of a snapshot; raises unless it suits this optimizer and its arrays."""
         self._check_form(state)
         loaded = [self._loaded_group(index, group) for index, group in enumerate(state["groups"])]
         phase = self._loaded_phase(state["phase"])
-        own = self._named_states()
         _check_arrays(own, state["state"])
-        for name, array in own.items():
-            array[...] = state["state"][name]
-        for group, built, values in zip(self.groups, self._built, loaded, strict=True):
+        return loaded, phase
+
+    def _take_over(self, groups: list[dict[str, Any]], phase: dict[str, Any], counts: Mapping[str, Any]) -> None:
+        for group, built, values in zip(self.groups, self._built, groups, strict=True):
             group.update(values)
             built.update({name: values[name] for name in self.fixed})  # the state is now what was made for these
         self.phase.update(phase)
         for name in COUNTS:
-            setattr(self, name, int(state[name]))
+            setattr(self, name, int(counts[name]))
 
     def _check_form(self, state: Mapping[str, Any]) -> None:
         _require(state, "state", Mapping)

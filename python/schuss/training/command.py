@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from schuss.streams import SEEDS
 from schuss.training.conflicts import MINIMIZERS, conflict
 from schuss.training.options import (
     AVERAGE_DECAY,
@@ -28,6 +29,11 @@ from schuss.training.recipes import RECIPES
 INTERRUPTED = 128 + 2  # what a shell reports of a program that SIGINT has ended
 
 DEFAULT = Options()
+
+MOST = 10**9  # epochs, examples in a minibatch, threads
+DEEPEST, WIDEST = 10_000, 100_000  # layers, units
+GREATEST_GAIN = 1e6  # with which weights and what comes of them are far from float32's end
+DIGITS = 4000  # of an integer: Python reads no more
 
 Add = Callable[..., argparse.Action]
 
@@ -75,7 +81,7 @@ def _add_optimizer(add: Add) -> None:
     schedule = "how the learning rate falls over --epochs (default: %(default)s)"
     add("--schedule", choices=SCHEDULES, default=DEFAULT.schedule, help=schedule)
     warmup = "epochs over which the learning rate rises from near 0 (default: %(default)s)"
-    add("--warmup", type=_seed, default=DEFAULT.warmup, metavar="N", help=warmup)
+    add("--warmup", type=_count_or_none, default=DEFAULT.warmup, metavar="N", help=warmup)
     momentum = "raise the momentum from 0.5 to 0.9: on a line, or half of what is left with each doubling of epochs"
     add("--momentum-schedule", choices=MOMENTUM_SCHEDULES, help=f"{momentum}; for optimizers with momentum")
     average = "validate and keep an average of the parameters over the steps, exponential or uniform"
@@ -105,7 +111,7 @@ def _add_network(add: Add) -> None:
     recurrent = "a recurrent layer of --hidden units that reads the pixels one by one, 64 steps in time"
     add("--recurrent", action="store_true", help=recurrent)
     gain = "λ of its initial weights, an orthogonal matrix times λ: above 1 gradients may explode (default: 1)"
-    add("--recurrent-gain", type=_positive, metavar="GAIN", help=gain)
+    add("--recurrent-gain", type=_gain, metavar="GAIN", help=gain)
     normalized = "normalize the hidden layers over the minibatch, by their running statistics in evaluation"
     add("--batch-norm", action="store_true", help=normalized)
     add("--init", choices=INITS, default=DEFAULT.init, help="initial weights (default: %(default)s)")
@@ -153,6 +159,8 @@ def train(options: Options, command: list[str]) -> int:
         return _fail(f"cannot resume: {error}")
     except InitializationError as error:
         return _fail(str(error))
+    except MemoryError:
+        return _fail(f"not enough memory for --hidden {joined(options.hidden)}, a narrower network is needed")
     except OSError as error:
         return _fail(f"cannot write to --out {options.out}: {error}")
     if results:
@@ -194,22 +202,34 @@ def _fail(message: str) -> int:
 # ---- the values of options ----
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, got {text!r}")
+def _integer(text: str, least: int, most: int) -> int:
+    if not text.isdecimal() or int(text[:DIGITS]) < least:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least {least}, got {text!r}")
+    if len(text) > DIGITS or int(text) > most:
+        raise argparse.ArgumentTypeError(f"must be an integer of at most {most}, got {text!r}")
     return int(text)
+
+
+def _count(text: str) -> int:
+    return _integer(text, 1, MOST)
+
+
+def _count_or_none(text: str) -> int:
+    return _integer(text, 0, MOST)
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 0, got {text!r}")
-    return int(text)
+    return _integer(text, 0, SEEDS - 1)
 
 
 def _depth(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 2, got {text!r}")
-    return int(text)
+    return _integer(text, 2, DEEPEST)
+
+
+def _gain(text: str) -> float:
+    if (value := _positive(text)) > GREATEST_GAIN:
+        raise argparse.ArgumentTypeError(f"must be at most {GREATEST_GAIN:g}, got {text!r}")
+    return value
 
 
 def _positive(text: str) -> float:
@@ -238,7 +258,7 @@ def _number(text: str) -> float:
 
 
 def _widths(text: str) -> tuple[int, ...]:
-    return tuple(_count(width) for width in text.split(","))
+    return tuple(_integer(width, 1, WIDEST) for width in text.split(","))
 
 
 def _optimizers(text: str) -> tuple[str, ...]:
