@@ -22,7 +22,7 @@ from schuss.training.layers import Dense
 from schuss.training.network import multi_layer_perceptron
 from schuss.training.strategies import TEACHER, give_hints
 
-SMALL = {"layers": 30, "width": 32, "runs": 2, "lessons": 10, "epochs": 10, "together": 20}
+SMALL = {"layers": 30, "width": 32, "runs": 1, "lessons": 10, "epochs": 5, "together": 15}
 FULL = {"layers": 30, "width": 32, "runs": 10, "lessons": 10, "epochs": 10, "together": 20}
 ADAM = partial(schuss.Adam, lr=0.001)
 
