@@ -60,6 +60,7 @@ CONFLICTS = [
     ("--recurrent --init lsuv", "--init lsuv does not go with --recurrent: .*"),
     ("--recurrent --bias-init constant", "--bias-init constant is for ReLUs, which --recurrent has none of"),
     ("--recurrent-gain 2", "--recurrent-gain 2 needs --recurrent"),
+    ("--hidden 10001,10001", "--hidden and --depth make 100020001 weights, expected at most 100000000, got .*"),
     ("--depth 3 --hidden 8,9", "--depth 3 repeats one width of --hidden, got --hidden 8,9"),
     ("--residual --hidden 8,9", "--residual needs hidden layers of one width, got --hidden 8,9"),
     ("--residual --hidden 8", "--residual needs at least two hidden layers, got --hidden 8"),
