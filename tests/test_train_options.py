@@ -319,8 +319,8 @@ def test_a_network_too_large_for_the_memory_is_refused_in_one_line(tmp_path, cap
         raise MemoryError
 
     monkeypatch.setattr(build, "network", full)
-    assert main(["train", "--hidden", "100000,100000", "--out", str(tmp_path / "run")]) == 2
-    message = "schuss train: error: not enough memory for --hidden 100000,100000, a narrower network is needed\n"
+    assert main(["train", "--hidden", "100000,8", "--out", str(tmp_path / "run")]) == 2
+    message = "schuss train: error: not enough memory for --hidden 100000,8, a narrower network is needed\n"
     assert capsys.readouterr().err == message
     assert not list(tmp_path.iterdir())
 
