@@ -60,6 +60,7 @@ CONFLICTS = [
     ("--recurrent --init lsuv", "--init lsuv does not go with --recurrent: .*"),
     ("--recurrent --bias-init constant", "--bias-init constant is for ReLUs, which --recurrent has none of"),
     ("--recurrent-gain 2", "--recurrent-gain 2 needs --recurrent"),
+    ("--hidden 10001,10001", "--hidden and --depth make 100020001 weights, expected at most 100000000, got .*"),
     ("--depth 3 --hidden 8,9", "--depth 3 repeats one width of --hidden, got --hidden 8,9"),
     ("--residual --hidden 8,9", "--residual needs hidden layers of one width, got --hidden 8,9"),
     ("--residual --hidden 8", "--residual needs at least two hidden layers, got --hidden 8"),
@@ -318,8 +319,8 @@ def test_a_network_too_large_for_the_memory_is_refused_in_one_line(tmp_path, cap
         raise MemoryError
 
     monkeypatch.setattr(build, "network", full)
-    assert main(["train", "--hidden", "100000,100000", "--out", str(tmp_path / "run")]) == 2
-    message = "schuss train: error: not enough memory for --hidden 100000,100000, a narrower network is needed\n"
+    assert main(["train", "--hidden", "100000,8", "--out", str(tmp_path / "run")]) == 2
+    message = "schuss train: error: not enough memory for --hidden 100000,8, a narrower network is needed\n"
     assert capsys.readouterr().err == message
     assert not list(tmp_path.iterdir())
 

@@ -76,7 +76,8 @@ def draw(name: str, small: bool, folder: Path) -> dict:
     Raises:
         ValueError: What the page says does not hold.
     """
-    figure, facts = load(name).draw(small)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        figure, facts = load(name).draw(small)
     if not load(name).holds(facts):
         raise ValueError(f"{name}: what the page says does not hold: {facts}")
     drawn = io.BytesIO()
@@ -101,9 +102,8 @@ def main(argv: list[str]) -> None:
     facts = json.loads(path.read_text()) if path.exists() else {}
     console = rich.console.Console(stderr=True)
     pages = options.pages or PAGES
-    with threadpoolctl.threadpool_limits(1, user_api="blas"):
-        for name in rich.progress.track(pages, "drawing", console=console, disable=not console.is_terminal):
-            facts[name] = draw(name, options.small, options.out)
+    for name in rich.progress.track(pages, "drawing", console=console, disable=not console.is_terminal):
+        facts[name] = draw(name, options.small, options.out)
     ordered = {name: facts[name] for name in PAGES if name in facts}
     path.write_text(json.dumps(ordered, indent=1) + "\n")
     (options.out / "README.md").write_text(index())

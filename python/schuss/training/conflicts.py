@@ -1,7 +1,9 @@
 """Which options of `schuss train` do not go together."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 from schuss.training.options import Options, flag, joined
 from schuss.training.recipes import RECIPES
@@ -11,6 +13,9 @@ MINIMIZERS = ("lbfgs", "cg", "bfgs", "newton", "gd")  # for --full-batch
 FULL_BATCH = ("optimizers", "epochs", "seed", "threads", "out", "full_batch")  # what --full-batch goes with
 
 RECURRENT = ("depth", "residual", "batch_norm", "pretrain", "hints")  # what --recurrent does not go with
+
+
+MOST_WEIGHTS = 10**8  # between hidden layers: with gradients and an optimizer's state a few gigabytes
 
 
 def conflict(options: Options) -> str | None:
@@ -48,6 +53,8 @@ def _of_full_batch(options: Options) -> Iterator[str]:
 
 def _of_network(options: Options) -> Iterator[str]:
     hidden, layers = options.hidden, options.layers()
+    if (weights := sum(math.prod(pair) for pair in pairwise(layers))) > MOST_WEIGHTS:
+        yield f"--hidden and --depth make {weights} weights, expected at most {MOST_WEIGHTS}, got {_depth(options)}"
     if options.batch_size < options.least_batch():
         yield f"--batch-norm needs a --batch-size of at least 2, got {options.batch_size}"
     for name in RECURRENT:
