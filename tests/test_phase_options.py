@@ -156,6 +156,16 @@ def test_with_nesterov_momentum_the_points_are_not_the_look_ahead_ones():
     np.testing.assert_allclose(opt.average()[0], np.mean(points, axis=0), rtol=1e-13)
 
 
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "uint8"])
+def test_the_points_of_the_average_are_those_that_theta_gives(state_dtype):
+    theta, points = np.linspace(-4, 4, 700, dtype=np.float32), []
+    opt = schuss.Nesterov([theta], lr=0.1, average="uniform", state_dtype=state_dtype)
+    for _ in range(5):
+        opt.step([theta.copy()])
+        points.append(opt.theta()[0])
+    np.testing.assert_allclose(opt.average()[0], np.mean(points, axis=0), rtol=1e-5, atol=1e-6)
+
+
 def test_parameters_hold_the_average_for_a_while():
     theta = np.array([4.0, -2.0])
     opt = schuss.SGD([theta], lr=0.3, average="uniform")

@@ -50,7 +50,7 @@ struct Staging {
 namespace stage {
 
 // Elements of a strip: whole blocks of every format, and few enough that all its arrays stay in the first-level cache.
-constexpr Index kStrip = 1024;
+constexpr Index kStrip = 512;
 
 template <class T>
 constexpr Format kComputed = std::is_same_v<T, float> ? Format::f32 : Format::f64;
@@ -125,7 +125,7 @@ class Strips {
     return gradient_;
   }
 
-  // Encodes what has been stepped in buffers. What is then averaged and copied are the parameters as they are stored.
+  // Encodes what has been stepped in buffers. What is then averaged and copied is what has been stored.
   void close(const Tensor& plain, Index at, Index count) {
     const auto put = [&](const Stored& stored, const void* values, int operand) {
       if (stored.data && stored.format != kComputed<T>)
@@ -139,7 +139,7 @@ class Strips {
   void average(const Tensor& plain, Index at, Index count) {
     const T* theta = static_cast<const T*>(plain.theta);
     if (staging_.look_ahead != 0) {
-      const T* v = static_cast<const T*>(plain.states[staging_.velocity]);
+      const T* v = opened(staging_.states[staging_.velocity], at, count, states_[staging_.velocity]);
       const T alpha = static_cast<T>(staging_.look_ahead);
       for (Index i = 0; i < count; ++i) gradient_[i] = theta[i] - alpha * v[i];
       theta = gradient_;

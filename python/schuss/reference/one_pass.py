@@ -150,7 +150,7 @@ def one_pass(
         _store(tensor, theta, states, draw)
         theta = tensor.decoded("theta", tensor.theta)
         if average is not None:
-            v = states[velocity] if look_ahead else None
+            v = tensor.decoded(velocity, tensor.states[velocity]) if look_ahead else None
             point = theta if v is None else theta - look_ahead * v
             tensor.average[...] = averaged(
                 tensor.average, point, average, decay=average_decay, points=points + 1, convention=convention
