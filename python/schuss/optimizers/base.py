@@ -2,18 +2,17 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from schuss import _core, options, threads
 from schuss.optimizers import phase as phases
-from schuss.optimizers.layout import Arrays, Layout, are_groups, kind
-from schuss.optimizers.snapshots import FIXED, Snapshots
-from schuss.optimizers.storage import States, decoded, encode
+from schuss.optimizers.holdings import Holdings
+from schuss.optimizers.layout import Arrays, Layout, are_groups
+from schuss.optimizers.snapshots import FIXED
+from schuss.optimizers.storage import States
 
 Array = NDArray[Any]
 
@@ -63,7 +62,7 @@ Raises:
 """
 
 
-class Optimizer(Snapshots):
+class Optimizer(Holdings):
     """The base of all optimizers: holds the parameters and their state, and steps them.
 
     Attributes:
@@ -158,16 +157,6 @@ class Optimizer(Snapshots):
                 raise TypeError(f"{name} must be a number, got {value!r}; schedules are for {self.schedulable}")
         return options.check(values)
 
-    def _memory(self) -> tuple[list[list[Array]], list[list[str]]]:
-        """Views on the parameters, by group, and their types; raises unless every one can be updated in place."""
-        labels = [layout.where + label for layout in self._layouts for label in layout.labels]
-        arrays, dtypes = _core.as_arrays([p for layout in self._layouts for p in layout.params], "params", labels)
-        flat, kinds = iter(arrays), iter(dtypes)
-        return (
-            [[next(flat) for _ in layout.params] for layout in self._layouts],
-            [[next(kinds) for _ in layout.params] for layout in self._layouts],
-        )
-
     def _first_extras(self, copies: Any) -> list[dict[str, Any]]:
         """What the groups have beside parameters and states: scales, averages and copies."""
         by_group = [None] * len(self.groups) if copies is None else self._checked_copies(copies)
@@ -260,15 +249,6 @@ class Optimizer(Snapshots):
             self._asked = dict(self.phase)
         return self._request
 
-    def _by_group(self, arrays: Any, name: str) -> list[list[Any]]:
-        if not self._in_groups:
-            return [self._layouts[0].flatten(arrays, name)]
-        if not isinstance(arrays, (list, tuple)):
-            raise TypeError(f"{name} is {kind(arrays)}, expected a list with an entry for each of params' groups")
-        if len(arrays) != len(self._layouts):
-            raise ValueError(f"{name} has {len(arrays)} entries, expected {len(self._layouts)}, one for each group")
-        return [layout.flatten(own, name) for layout, own in zip(self._layouts, arrays, strict=True)]
-
     def _plan(self, index: int) -> _core.Group:
         """What the core is to do with a group; made anew only if a hyperparameter has changed."""
         group = self.groups[index]
@@ -309,94 +289,3 @@ class Optimizer(Snapshots):
     def _notes(self) -> list[tuple[dict[str, Any], str, Any]]:
         """What a class notes, as (dict, key, value), when a step has been taken."""
         return []
-
-    # ---- what it holds ----
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """The state arrays as they are stored, by the rule's name for them, each in the form of `params`.
-
-        With 8 bits, `"<state>_scale"` has the scales of its codes.
-        """
-        named = [states.named() for states in self._states]
-        names = dict.fromkeys(name for arrays in named for name in arrays if name != "average")
-        return {name: self._in_form([arrays.get(name) for arrays in named]) for name in names}
-
-    def theta(self) -> Any:
-        """Copies of the parameters θ themselves, in the form of `params`; of 16-bit parameters in float32.
-
-        With Nesterov momentum in the book's convention `params` hold the look-ahead point θ + αv, at which the next
-        gradient is to be taken; this gives θ, which is what to evaluate and to keep. Otherwise, and while `params` hold
-        the average, the two are equal.
-        """
-        return self._in_form(self._thetas())
-
-    def average(self) -> Any:
-        """Copies of the averages of the parameters, in the form of `params`; before the first step, of θ.
-
-        Raises:
-            ValueError: The optimizer does not average.
-        """
-        if not self.phase["average"]:
-            raise ValueError("average is None, expected 'ema' or 'uniform' at construction")
-        if self.averaged == 0:
-            return self.theta()
-        return self._in_form([[a.copy() for a in states.averages or []] for states in self._states])
-
-    @contextmanager
-    def averaged_params(self) -> Iterator[None]:
-        """Let the parameters hold their average for a while: to evaluate or to save them.
-
-        Raises:
-            ValueError: The optimizer does not average, or they hold it already.
-
-        Example:
-            >>> import numpy as np, schuss
-            >>> theta = np.array([1.0])
-            >>> opt = schuss.SGD([theta], lr=0.5, average="uniform")
-            >>> for _ in range(2):
-            ...     opt.step([theta.copy()])  # θ is 0.5, then 0.25
-            >>> with opt.averaged_params():
-            ...     print(theta)
-            [0.375]
-            >>> print(theta)
-            [0.25]
-        """
-        if self._swapped:
-            raise ValueError("averaged_params() within averaged_params(): params hold the average already")
-        means = self._by_group(self.average(), "averages")
-        params, dtypes = self._memory()
-        before = [[p.copy() for p in group] for group in params]
-        try:
-            self._swapped = True
-            for group, kinds, values in zip(params, dtypes, means, strict=True):
-                for p, dtype, mean in zip(group, kinds, values, strict=True):
-                    encode(mean, p, dtype)
-            yield
-        finally:
-            for group, saved in zip(params, before, strict=True):
-                for p, old in zip(group, saved, strict=True):
-                    p[...] = old
-            self._swapped = False
-
-    def reset_average(self) -> None:
-        """Begin the average anew: the next step's θ is its first point."""
-        self.averaged = 0
-
-    def _thetas(self) -> list[list[Array]]:
-        params, dtypes = self._memory()
-        return [
-            [
-                decoded(p, dtype) if dtype in ("bfloat16", "float16") else np.array(p)
-                for p, dtype in zip(*of, strict=True)
-            ]
-            for of in zip(params, dtypes, strict=True)
-        ]
-
-    def _in_form(self, by_group: Sequence[list[Any] | None]) -> Any:
-        """Arrays by group, in the form of `params`, with None for a group that has none."""
-        restored = [
-            None if arrays is None else layout.restore(list(arrays))
-            for layout, arrays in zip(self._layouts, by_group, strict=True)
-        ]
-        return restored if self._in_groups else restored[0]
