@@ -1,16 +1,12 @@
 """Coordinate descent: against the reference and scikit-learn, the certificate, extreme data, errors."""
 
-import contextlib
-import os
-import signal
-import threading
-import time
 from functools import partial
 
 import numpy as np
 import pytest
 
 import schuss
+from interrupts import interrupt_soon
 from schuss import linalg
 from schuss.coordinate import coordinate_descent, elastic_net, lasso, sparse_code, sparse_encode
 from schuss.reference import coordinate as reference
@@ -553,23 +549,6 @@ def test_callbacks_see_the_run_and_may_end_it(name):
     with pytest.raises(RuntimeError, match="no more") as error:
         CALLS[name](fail)
     assert error.value.result.status == -1
-
-
-@contextlib.contextmanager
-def interrupt_soon():
-    def interrupt():
-        time.sleep(0.4)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a program in the background ignores
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(KeyboardInterrupt):  # if it is late
-            thread.join()
-        signal.signal(signal.SIGINT, before)
 
 
 def endless(n=1500):

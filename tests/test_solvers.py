@@ -1,19 +1,16 @@
 """The faces of the minimisers: ask and tell, resuming, callbacks, exceptions, batches, compiled objectives."""
 
-import contextlib
 import copy
 import ctypes
 import math
-import os
 import pickle
-import signal
-import threading
 import time
 
 import numpy as np
 import pytest
 
 import schuss
+from interrupts import interrupt_soon
 from schuss import _core
 from schuss.benchmark.problems import PROBLEMS, rosenbrock
 from schuss.minimizers.solvers import SOLVERS
@@ -652,23 +649,6 @@ def test_nothing_is_known_after_an_exception_at_once():
     np.testing.assert_array_equal(result.x, X0)
     assert np.isnan([result.fun, *result.jac]).all()
     assert result.nfev == 0
-
-
-@contextlib.contextmanager
-def interrupt_soon():
-    def interrupt():
-        time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a program in the background ignores
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(KeyboardInterrupt):  # if it is late
-            thread.join()
-        signal.signal(signal.SIGINT, before)
 
 
 INTERRUPTED = {
