@@ -176,6 +176,14 @@ def load_torch() -> Any:
         raise UnavailableError("torch is not installed" if missing else f"torch cannot be imported: {error}") from error
 
 
+def torch_parameters(torch: Any, start: Arrays) -> list[Any]:
+    """The parameters with their gradients, in torch's own memory."""
+    params = [torch.nn.Parameter(torch.tensor(p)) for p in start.params]
+    for param, g in zip(params, start.grads, strict=True):
+        param.grad = torch.tensor(g)
+    return params
+
+
 def _torch(name: str, case: Case, start: Arrays) -> Contestant:
     counterpart = case.recipe.torch
     if not isinstance(counterpart, Torch):
@@ -183,9 +191,7 @@ def _torch(name: str, case: Case, start: Arrays) -> Contestant:
     if name in counterpart.lacks:
         raise UnavailableError(counterpart.lacks[name])
     torch = load_torch()
-    params = [torch.nn.Parameter(torch.tensor(p)) for p in start.params]
-    for param, g in zip(params, start.grads, strict=True):
-        param.grad = torch.tensor(g)
+    params = torch_parameters(torch, start)
     optimizer = getattr(torch.optim, counterpart.optimizer)(params, **counterpart.options, **TORCH[name])
     views = [param.detach().numpy() for param in params]
     coarser = np.finfo(np.float32).eps / np.finfo(case.dtype).eps if counterpart.float32_schedules else 1.0

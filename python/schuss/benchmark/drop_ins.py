@@ -9,7 +9,15 @@ import numpy as np
 
 from schuss import _core, threads
 from schuss.benchmark.cases import LISTS, RECIPES, Case, Recipe, Torch
-from schuss.benchmark.contestants import TORCH, Contestant, UnavailableError, draw, load_torch, thread_count
+from schuss.benchmark.contestants import (
+    TORCH,
+    Contestant,
+    UnavailableError,
+    draw,
+    load_torch,
+    thread_count,
+    torch_parameters,
+)
 from schuss.benchmark.measure import FULL, Effort, measure
 from schuss.benchmark.results import Result, Run
 from schuss.benchmark.targets import Reached, Results, Target, against_torch, least
@@ -33,9 +41,7 @@ def enter(name: str, case: Case) -> Contestant:
     if name in counterpart.lacks:
         raise UnavailableError(counterpart.lacks[name])
     torch = load_torch()
-    params = [torch.nn.Parameter(torch.tensor(p)) for p in start.params]
-    for param, g in zip(params, start.grads, strict=True):
-        param.grad = torch.tensor(g)
+    params = torch_parameters(torch, start)
     if name == "schuss":
         import schuss.torch as module
     else:

@@ -19,7 +19,14 @@ import numpy as np
 
 from schuss import _core, threads
 from schuss.benchmark import cases
-from schuss.benchmark.contestants import Arrays, Contestant, UnavailableError, load_torch, thread_count
+from schuss.benchmark.contestants import (
+    Arrays,
+    Contestant,
+    UnavailableError,
+    load_torch,
+    thread_count,
+    torch_parameters,
+)
 from schuss.benchmark.measure import FULL, Effort, measure
 from schuss.benchmark.phase_cases import (
     CONFIGURATIONS,
@@ -60,9 +67,7 @@ def torch_calls(name: str, case: Case, start: Arrays) -> Contestant:
     """Clipping by norm, AdamW and the exponential average of torch, after its first steps. Raises UnavailableError."""
     torch, phase = load_torch(), case.configuration.phase
     forms = {"torch": ({}, {}), "torch-fused": ({"foreach": True}, {"fused": True})}[name]
-    params = [torch.nn.Parameter(torch.tensor(p)) for p in start.params]
-    for param, g in zip(params, start.grads, strict=True):
-        param.grad = torch.tensor(g)
+    params = torch_parameters(torch, start)
     now = [param.detach() for param in params]
     means = [param.clone() for param in now]
     adamw = torch.optim.AdamW(params, **RECIPE.options, **forms[1])
