@@ -118,7 +118,7 @@ def test_codes_of_8_bits_by_chance_are_right_in_the_mean():
         for value in (0.013, 0.3, 2e-5):
             x = np.full(256 * 200, value, np.float32)
             x[::256] = 1.0
-            noise = rng.integers(0, 2**16, x.size, dtype=np.uint32)
+            noise = rng.integers(0, 2**20, x.size, dtype=np.uint32)
             read = storage.decode_uint8(*storage.encode_uint8(x, positive=positive, noise=noise), positive=positive)
             read = np.delete(read, np.s_[::256])
             gap = (value + (0 if positive else 2.0**-14)) / 8
@@ -133,22 +133,35 @@ def test_one_value_that_is_not_finite_shows_in_its_256():
     np.testing.assert_array_equal(np.isnan(read), np.arange(600) // 256 == 1)
 
 
-def test_random_words_depend_on_every_number_and_are_even():
-    words = storage.noise(200_000, 0, seed=0, step=1, tensor=0)
-    counts = np.bincount(words >> 8, minlength=256)
-    assert abs(counts - words.size / 256).max() < 6 * np.sqrt(words.size / 256)
+def test_random_bits_depend_on_every_number_and_are_even():
+    drawn = {"seed": 0, "step": 1, "tensor": 0}
+    numbers = storage.noise(200_000, 0, 16, **drawn)
+    counts = np.bincount(numbers >> 8, minlength=256)
+    assert abs(counts - numbers.size / 256).max() < 6 * np.sqrt(numbers.size / 256)
     others = [
-        storage.noise(200_000, 0, seed=1, step=1, tensor=0),
-        storage.noise(200_000, 0, seed=0, step=2, tensor=0),
-        storage.noise(200_000, 0, seed=0, step=1, tensor=1),
-        storage.noise(200_000, 1, seed=0, step=1, tensor=0),
-        storage.noise(200_000, 2, seed=0, step=1, tensor=0),
-        np.roll(words, 1),
+        *(
+            storage.noise(200_000, 0, 16, **{**drawn, name: value})
+            for name, value in [("seed", 1), ("step", 2), ("tensor", 1)]
+        ),
+        storage.noise(200_000, 1, 16, **drawn),
     ]
     for other in others:
-        correlation = np.corrcoef(words, other)[0, 1]
-        assert abs(correlation) < 5 / np.sqrt(words.size)
-        assert np.mean(words == other) < 1e-4
+        correlation = np.corrcoef(numbers, other)[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(numbers.size)
+        assert np.mean(numbers == other) < 1e-4
+
+
+def test_random_bits_of_one_value_are_even_over_the_steps_and_independent_of_its_neighbours():
+    size, steps = 600, 4000
+    numbers = np.stack([storage.noise(size, 0, 20, seed=0, step=step, tensor=0) for step in range(steps)])
+    uniform = numbers / 2**20
+    assert abs(uniform.mean(axis=0) - 0.5).max() < 5 * np.sqrt(1 / 12 / steps)
+    centred = uniform - 0.5
+    for other in (1, 16, 255, 256, 257):  # neighbours in the row and in the column
+        products = (centred[:, other:] * centred[:, :-other]).mean(axis=0) * 12
+        assert abs(products).max() < 5 / np.sqrt(steps)
+    in_time = (centred[1:] * centred[:-1]).mean(axis=0) * 12
+    assert abs(in_time).max() < 5 / np.sqrt(steps)
 
 
 ERRORS = [

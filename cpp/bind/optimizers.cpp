@@ -54,8 +54,13 @@ using Registry = std::vector<std::pair<std::string, Entry>>;
 template <class... Rule>
 Registry entries(const std::tuple<Rule...>*) {
   static_assert(((Rule::states.size() <= kMaxStates) && ...));
+  std::size_t place = 0;
   return {{Rule::name,
-           {Rule::states, &describe<Rule>, &bind_options<Rule>, {&update<Rule, float>, &update<Rule, double>}}}...};
+           {Rule::states,
+            &describe<Rule>,
+            &bind_options<Rule>,
+            {&update<Rule, float>, &update<Rule, double>},
+            updates_few_bits(place++)}}...};
 }
 
 const Registry& registry() {
@@ -113,7 +118,7 @@ bool step_phase(const py::list& groups, const py::list& grads, double number, in
                [&](Plan& to, const Arrays& arrays, const Entry& entry, const void* options, const py::tuple& group) {
                  Extras extras;
                  read(extras, group[5]);
-                 to.add(arrays, entry.update, options, entry.states, extras, wanted.zero_grad);
+                 to.add(arrays, entry, options, extras, wanted.zero_grad);
                });
   std::optional<double> norm;
   bool taken = true;

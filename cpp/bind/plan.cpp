@@ -102,8 +102,9 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
   }
 }
 
-void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* options, std::span<const State> states,
-               const Extras& extras, bool writes_gradient) {
+void Plan::add(const Arrays& arrays, const Entry& rule, const void* options, const Extras& extras,
+               bool writes_gradient) {
+  const std::span<const State> states = rule.states;
   for (const auto& [list, name] :
        {std::pair{extras.averages, "averages"}, {extras.copies, "copies"}, {extras.places, "places"}})
     if (list && !list.is_none()) require_length(list, arrays.labels.size(), name);
@@ -119,6 +120,9 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
     staging.number = static_cast<Index>(jobs.size());
     if (extras.places && !extras.places.is_none())
       std::tie(staging.number, staging.first) = py::cast<std::pair<Index, Index>>(extras.places[py::int_(i)]);
+    if (staging.first % storage::kScaled != 0)
+      throw py::value_error("an array begins at element " + std::to_string(staging.first) +
+                            " of its tensor, expected a multiple of " + std::to_string(storage::kScaled));
     staging.theta = add_array(arrays.written[0], arrays.name(0, i), Access::write, kFloating);
     const Format theta = staging.theta.format;
     staging.gradient = add_array(arrays.grads, arrays.name(1, i), writes_gradient ? Access::write : Access::read,
@@ -143,11 +147,12 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
           add_array(extras.copies, {copies, label}, Access::write, theta == Format::f64 ? kFloating : kHalves);
     staging.look_ahead = extras.look_ahead.value_or(0);
     staging.velocity = extras.velocity;
+    staging.update = rule.few_bits.of(theta, staging.states);
     Index bytes = 0;
     for (std::size_t k = first; k < views.size(); ++k) bytes += views[k].bytes_moved();
     Tensor tensor{};
     tensor.size = views[first].size();
-    jobs.push_back({tensor, update[theta == Format::f64], options, bytes});
+    jobs.push_back({tensor, rule.update[theta == Format::f64], options, bytes});
     stagings.push_back(staging);
   }
 }

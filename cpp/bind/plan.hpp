@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bind/options.hpp"
+#include "bind/registry.hpp"
 #include "schuss/norm.hpp"
 
 namespace schuss::bind {
@@ -82,8 +83,7 @@ struct Plan {
   void add(const Arrays& arrays, const Update (&update)[2], const void* bound);
 
   // Likewise, with what is done around it.
-  void add(const Arrays& arrays, const Update (&update)[2], const void* bound, std::span<const State> states,
-           const Extras& extras, bool writes_gradient);
+  void add(const Arrays& arrays, const Entry& rule, const void* bound, const Extras& extras, bool writes_gradient);
 
   // Throws if an array that is written overlaps another one.
   void require_disjoint() const { bind::require_disjoint(views); }

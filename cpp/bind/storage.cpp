@@ -30,7 +30,7 @@ struct Pair {
 void encode_array(const py::handle& object, const py::handle& to, const py::handle& scales, bool positive) {
   const Pair pair(object, to, scales, positive, true);
   with_format(pair.values.format, [&]<class T>(T) {
-    encode(static_cast<const T*>(pair.values.data()), pair.stored, 0, pair.values.size(), nullptr);
+    encode(static_cast<const T*>(pair.values.data()), pair.stored, 0, pair.values.size(), {});
   });
 }
 

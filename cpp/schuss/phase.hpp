@@ -3,17 +3,15 @@
 // bits and sets the gradient to zero.
 //
 // A tensor goes by in strips. Whatever is stored as it is computed with is updated where it lies; of the rest, a strip
-// is decoded into a buffer, stepped there by the rule, and encoded again. A strip stays in the first-level cache until
-// all is done, so that memory is read and written once.
+// is decoded into a buffer, stepped there by the rule, and encoded again, if not the rule itself meets it in registers.
+// A strip stays in the first-level cache until all is done, so that memory is read and written once.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
-#include "schuss/engine.hpp"
-#include "schuss/random.hpp"
-#include "schuss/storage.hpp"
+#include "schuss/few_bits.hpp"
 
 namespace schuss {
 
@@ -39,12 +37,13 @@ struct Phase {
 struct Staging {
   Stored theta, gradient;
   std::array<Stored, kMaxStates> states;
-  Stored copy;              // of the parameters, if it has data
-  void* average = nullptr;  // in the type to compute with
-  double look_ahead = 0;    // the array holds θ + look_ahead · v, v being
-  int velocity = 0;         // the state of this number
-  Index number = 0;         // of the tensor in the step, and where in it
-  Index first = 0;          // the arrays begin, for its random numbers
+  Stored copy;                     // of the parameters, if it has data
+  void* average = nullptr;         // in the type to compute with
+  double look_ahead = 0;           // the array holds θ + look_ahead · v, v being
+  int velocity = 0;                // the state of this number
+  Index number = 0;                // of the tensor in the step, and where in it
+  Index first = 0;                 // the arrays begin, a multiple of 256, for its random numbers
+  UpdateFewBits update = nullptr;  // the rule's for these formats, if there is one
 };
 
 namespace stage {
@@ -55,53 +54,27 @@ constexpr Index kStrip = 512;
 template <class T>
 constexpr Format kComputed = std::is_same_v<T, float> ? Format::f32 : Format::f64;
 
-// The random numbers of a strip: two operands share a sequence of words. States come first, the parameters last.
-class Dice {
- public:
-  Dice(const Phase& phase, Index tensor, Index first) : phase_(phase), tensor_(tensor), first_(first) {}
-
-  // For `count` values of an operand from `at` on; null if rounding is to the nearest.
-  const Noise* roll(int operand, Index at, Index count) {
-    if (!phase_.stochastic) return nullptr;
-    if (drawn_ != operand / 2 || drawn_at_ != at) draw(operand / 2, at, count);
-    noise_ = {words_, operand % 2 * 16};
-    return &noise_;
-  }
-
- private:
-  void draw(int sequence, Index at, Index count) {
-    const std::uint64_t key = key_of(phase_.seed, phase_.step, tensor_, sequence, (first_ + at) >> 32);
-    const auto first = static_cast<std::uint32_t>(first_ + at);
-    for (Index i = 0; i < count; ++i) words_[i] = random_word(key, first + static_cast<std::uint32_t>(i));
-    drawn_ = sequence;
-    drawn_at_ = at;
-  }
-
-  const Phase& phase_;
-  const Index tensor_, first_;
-  int drawn_ = -1;
-  Index drawn_at_ = -1;
-  Noise noise_{};
-  alignas(64) std::uint32_t words_[kStrip];
-};
-
 // The strips of a tensor, one after the other.
 template <class T>
 class Strips {
  public:
-  Strips(const Phase& phase, const Staging& staging)
-      : phase_(phase), staging_(staging), dice_(phase, staging.number, staging.first) {}
+  Strips(const Phase& phase, const Staging& staging, const Job& job)
+      : phase_(phase),
+        staging_(staging),
+        job_(job),
+        dice_(phase.stochastic, phase.seed, phase.step, staging.number, staging.first) {}
 
-  // Steps elements at … at + count − 1; `update` is the rule's, for arrays of T.
-  template <class Update>
-  void step(Index at, Index count, const Update& update) {
-    Tensor plain{count, opened(staging_.theta, at, count, theta_), gradient(at, count), {}};
-    for (int k = 0; k < kMaxStates; ++k)
-      if (staging_.states[k].data) plain.states[k] = opened(staging_.states[k], at, count, states_[k]);
-    update(plain);
-    close(plain, at, count);
-    if (phase_.averaging != Averaging::none) average(plain, at, count);
-    if (staging_.copy.data) encode(static_cast<const T*>(plain.theta), staging_.copy, at, count, nullptr);
+  // Of a strip, if there are so many elements: nothing but the rule needs none, and it takes whole rows.
+  Index length(Index count) const {
+    const bool alone = staging_.update && staging_.gradient.format == kComputed<T> && !phase_.prepares_gradient() &&
+                       phase_.averaging == Averaging::none && !staging_.copy.data && !phase_.zero_gradient;
+    return alone && count >= kStrip ? count / storage::kScaled * storage::kScaled : kStrip;
+  }
+
+  // Steps elements at … at + count − 1.
+  void step(Index at, Index count) {
+    if (!in_registers(at, count)) in_buffers(at, count);
+    if (phase_.averaging != Averaging::none || staging_.copy.data) follow(at, count);
     if (phase_.zero_gradient) clear(staging_.gradient, at, count);
   }
 
@@ -125,25 +98,47 @@ class Strips {
     return gradient_;
   }
 
-  // Encodes what has been stepped in buffers. What is then averaged and copied is what has been stored.
-  void close(const Tensor& plain, Index at, Index count) {
-    const auto put = [&](const Stored& stored, const void* values, int operand) {
-      if (stored.data && stored.format != kComputed<T>)
-        encode(static_cast<const T*>(values), stored, at, count, dice_.roll(operand, at, count));
-    };
-    for (int k = 0; k < kMaxStates; ++k) put(staging_.states[k], plain.states[k], k);
-    put(staging_.theta, plain.theta, kMaxStates);
-    if (phase_.averaging != Averaging::none || staging_.copy.data) opened(staging_.theta, at, count, theta_);
+  // Whether the strip has been stepped by a rule that decodes and encodes by itself, which takes whole rows.
+  bool in_registers(Index at, Index count) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!staging_.update || count % storage::kScaled != 0) return false;
+      staging_.update(job_.bound, {staging_.theta, staging_.states}, gradient(at, count), dice_, at, at + count);
+      return true;
+    }
+    return false;
   }
 
-  void average(const Tensor& plain, Index at, Index count) {
-    const T* theta = static_cast<const T*>(plain.theta);
+  void in_buffers(Index at, Index count) {
+    Tensor plain{count, opened(staging_.theta, at, count, theta_), gradient(at, count), {}};
+    for (int k = 0; k < kMaxStates; ++k)
+      if (staging_.states[k].data) plain.states[k] = opened(staging_.states[k], at, count, states_[k]);
+    job_.update(job_.bound, plain, 0, count);
+    for (int k = 0; k < kMaxStates; ++k) put(staging_.states[k], static_cast<const T*>(plain.states[k]), k, at, count);
+    put(staging_.theta, static_cast<const T*>(plain.theta), kMaxStates, at, count);
+  }
+
+  // Encodes values that have been stepped in a buffer, row by row.
+  void put(const Stored& stored, const T* values, int operand, Index at, Index count) {
+    if (!stored.data || stored.format == kComputed<T>) return;
+    for (Index i = 0; i < count; i += storage::kScaled)
+      encode(values + i, stored, at + i, std::min(storage::kScaled, count - i),
+             dice_.roll(operand, at + i, noise_bits(stored.format)));
+  }
+
+  // The average and the copy follow the parameters as they have been stored.
+  void follow(Index at, Index count) {
+    const T* theta = opened(staging_.theta, at, count, theta_);
+    if (staging_.copy.data) encode(theta, staging_.copy, at, count, {});
     if (staging_.look_ahead != 0) {
       const T* v = opened(staging_.states[staging_.velocity], at, count, states_[staging_.velocity]);
       const T alpha = static_cast<T>(staging_.look_ahead);
       for (Index i = 0; i < count; ++i) gradient_[i] = theta[i] - alpha * v[i];
       theta = gradient_;
     }
+    if (phase_.averaging != Averaging::none) average(theta, at, count);
+  }
+
+  void average(const T* theta, Index at, Index count) {
     T* mean = static_cast<T*>(staging_.average) + at;
     const auto each = [&](auto next) {
       for (Index i = 0; i < count; ++i) mean[i] = next(mean[i], theta[i]);
@@ -171,20 +166,20 @@ class Strips {
 
   const Phase& phase_;
   const Staging& staging_;
-  Dice dice_;
+  const Job& job_;
+  StepDice dice_;
   alignas(64) T theta_[kStrip];
   alignas(64) T gradient_[kStrip];
   alignas(64) T states_[kMaxStates][kStrip];
 };
 
-// Strips end at multiples of their length, so none has values on both sides of 2³², where the key of a sequence
-// changes.
 template <class T>
 void step(const Phase& phase, const Staging& staging, const Job& job, Index begin, Index end) {
-  Strips<T> strips(phase, staging);
+  Strips<T> strips(phase, staging, job);
+  const Index length = strips.length(end - begin);
   for (Index at = begin, next; at < end; at = next) {
-    next = std::min((at / kStrip + 1) * kStrip, end);
-    strips.step(at, next - at, [&](const Tensor& plain) { job.update(job.bound, plain, 0, plain.size); });
+    next = std::min((at / kStrip * kStrip + length), end);
+    strips.step(at, next - at);
   }
 }
 

@@ -2,6 +2,7 @@
 // them, in any order.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace schuss {
@@ -31,5 +32,27 @@ constexpr std::uint32_t random_word(std::uint64_t key, std::uint32_t index) {
   x = (x ^ (x >> 15)) * 0x846CA68Bu;
   return x ^ (x >> 16);
 }
+
+// A sequence of numbers of some random bits, of which many are drawn: number i is column i mod 256 XOR row ⌊i / 256⌋,
+// and those are the upper bits of random words. Any two numbers are as independent as words are, for one operation
+// each.
+class RandomGrid {
+ public:
+  static constexpr std::int64_t kColumns = 256;
+
+  RandomGrid(std::uint64_t key, int bits) : dropped_(32 - bits), row_key_(mix(key)) {
+    for (std::uint32_t i = 0; i < kColumns; ++i) columns_[i] = random_word(key, i) >> dropped_;
+  }
+
+  const std::uint32_t* columns() const { return columns_.data(); }
+  std::uint32_t row(std::int64_t number) const {
+    return random_word(row_key_, static_cast<std::uint32_t>(number)) >> dropped_;
+  }
+
+ private:
+  alignas(64) std::array<std::uint32_t, kColumns> columns_;
+  int dropped_;
+  std::uint64_t row_key_;
+};
 
 }  // namespace schuss

@@ -3,7 +3,7 @@
 //
 // A value between two that can be stored becomes the nearer one, or one of them by chance with the value itself as the
 // mean (stochastic rounding: Gupta et al. 2015): an average that moves by less than half a unit in each step then still
-// moves. `noise` is 16 random bits for each value; without it rounding is to the nearest.
+// moves. The noise that decides is some random bits for each value; without it rounding is to the nearest.
 //
 // The loops are plain so that compilers turn them into vector code for any instruction set.
 #pragma once
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "schuss/noise.hpp"
 #include "schuss/threads.hpp"
 
 namespace schuss {
@@ -24,6 +25,9 @@ constexpr Index bytes_of(Format format) {
   constexpr Index bytes[] = {4, 8, 2, 2, 1};
   return bytes[static_cast<int>(format)];
 }
+
+// The random bits that rounding to a format takes.
+constexpr int noise_bits(Format format) { return format == Format::u8 ? 20 : 16; }
 
 // An array and how its values are stored.
 struct Stored {
@@ -38,13 +42,6 @@ struct Stored {
   }
 };
 
-// 16 random bits for each value: the lower or the upper half of a word.
-struct Noise {
-  const std::uint32_t* words;
-  int shift;
-  std::uint32_t operator[](Index i) const { return words[i] >> shift & 0xFFFF; }
-};
-
 namespace storage {
 
 using Bits = std::uint32_t;
@@ -54,17 +51,22 @@ inline float float_of(Bits bits) { return std::bit_cast<float>(bits); }
 
 constexpr Bits kSign = 0x80000000, kInfinity = 0x7F800000;
 
+// What is said of words and floats here holds for single ones and for registers of them.
+
 // ---- bfloat16: the upper half of a float32 ----
 
 inline float from_bf16(std::uint16_t half) { return float_of(Bits{half} << 16); }
 
 // `noise` to add below the last bit that is kept, or the half of it, and a little less for an even result's sake.
-inline std::uint16_t to_bf16(float x, Bits noise) {
-  const Bits bits = bits_of(x);
-  const bool nan = (bits & ~kSign) > kInfinity;
-  return static_cast<std::uint16_t>((nan ? bits | 0x400000 : bits + noise) >> 16);
+template <class Words, class Floats>
+Words to_bf16(Floats x, Words noise) {
+  const Words bits = std::bit_cast<Words>(x);
+  return (x == x ? bits + noise : bits | 0x400000) >> 16;
 }
-inline std::uint16_t to_bf16(float x) { return to_bf16(x, 0x7FFF + (bits_of(x) >> 16 & 1)); }
+template <class Words, class Floats>
+Words to_bf16(Floats x) {
+  return to_bf16(x, 0x7FFF + (std::bit_cast<Words>(x) >> 16 & 1));
+}
 
 // ---- float16: five bits of exponent, ten of mantissa ----
 
@@ -96,65 +98,85 @@ inline std::uint16_t to_f16(float x) {
 
 // ---- 8 bits ----
 //
-// The scale of 256 values is the power of two in the largest of them. u = |x| / scale + floor lies between floor and
-// 2 + floor; its exponent and the first three bits of its mantissa, counted from those of floor, are the code. So the
-// steps are an eighth of the value for large ones and of the floor for small ones, and zero is exact. Signed values
-// have the eighth bit for the sign and a floor of 2⁻¹⁴; those that are never negative have a floor of 2⁻³⁰, and as they
-// are divided by, those above zero stay above it.
+// The scale of 256 values is the power of two in the largest of them, and a floor is a fraction of it. u = |x| + floor
+// lies between floor and twice the scale; its exponent and the first three bits of its mantissa, counted from those of
+// floor, are the code. So the steps are an eighth of the value for large ones and of the floor for small ones, and zero
+// is exact. Signed values have the eighth bit for the sign and a floor of 2⁻¹⁴ scales; those that are never negative
+// have one of 2⁻³⁰, and as they are divided by, those above zero stay above it.
 
 constexpr Index kScaled = 256;
 
+constexpr int kDropped = noise_bits(Format::u8);  // of the 23 bits of the mantissa
+constexpr Bits kHalf = Bits{1} << (kDropped - 1);
+
 template <bool positive>
 struct Code {
-  static constexpr float floor = positive ? 0x1p-30f : 0x1p-14f;
-  static constexpr Bits first = std::bit_cast<Bits>(floor), mask = positive ? 0xFF : 0x7F;
-  static constexpr int dropped = 20;  // of the 23 bits of the mantissa
+  static constexpr float fraction = positive ? 0x1p-30f : 0x1p-14f;  // of the scale, which is the floor
 
-  static float decode(std::uint8_t code, float scale) {
-    const float x = (float_of(first + ((Bits{code} & mask) << dropped)) - floor) * scale;
-    return positive ? x : float_of(bits_of(x) | Bits{code} >> 7 << 31);
+  // The scale for values of which the largest has these bits: 0 if there is none of the size of a normal number, and
+  // NaN if not all are finite; then all become NaN. A floor is a normal number.
+  static float scale(Bits largest) {
+    if (largest >= kInfinity) return std::numeric_limits<float>::quiet_NaN();
+    const float power = float_of(largest & kInfinity);
+    return power > 0 ? std::max(power, 0x1p-126f / fraction) : 0;
   }
 
-  // `noise` is of 16 bits.
-  static std::uint8_t encode(float x, float inverse, Bits noise) {
-    const float u = float_of(bits_of(x) & ~kSign) * inverse + floor;
-    const Bits code = (bits_of(u) - first + (noise << (dropped - 16))) >> dropped;
-    if constexpr (positive) return static_cast<std::uint8_t>(x > 0 ? std::max<Bits>(code, 1) : code);
-    return static_cast<std::uint8_t>(code | bits_of(x) >> 31 << 7);
+  template <class Words, class Floats>
+  static Floats decode(Words code, Floats floor) {
+    const Words eighths = positive ? code : code & 0x7F;
+    const Floats x = std::bit_cast<Floats>(std::bit_cast<Words>(floor) + (eighths << kDropped)) - floor;
+    if constexpr (positive) return x;
+    return std::bit_cast<Floats>(std::bit_cast<Words>(x) | (code << 24 & kSign));
+  }
+
+  // Which have the order of the sizes of values.
+  template <class Words>
+  static Words magnitude(Words bits) {
+    return positive ? bits : bits & ~kSign;
+  }
+
+  template <class Words, class Floats>
+  static Words encode(Floats x, Floats floor, Words noise) {
+    const Words bits = std::bit_cast<Words>(x), one = Words{} + 1u;
+    const Floats u = std::bit_cast<Floats>(magnitude(bits)) + floor;
+    const Words code = (std::bit_cast<Words>(u) - std::bit_cast<Words>(floor) + noise) >> kDropped;
+    if constexpr (!positive) return code | (bits >> 24 & 0x80);
+    const Words least = one < bits ? one : bits;
+    return code > least ? code : least;
   }
 };
-
-// The scale for values of which the largest has these bits; NaN if not all are finite, and then all become NaN.
-inline float scale_for(Bits largest) {
-  return largest >= kInfinity ? std::numeric_limits<float>::quiet_NaN() : float_of(largest & kInfinity);
-}
 
 template <bool positive, class T>
 void decode_scaled(const Stored& from, Index at, Index count, T* to) {
   for (Index first = 0; first < count; first += kScaled) {
-    const float scale = from.scales[(at + first) / kScaled];
+    const float floor = from.scales[(at + first) / kScaled] * Code<positive>::fraction;
     const std::uint8_t* codes = from.at<std::uint8_t>(at + first);
     const Index length = std::min(kScaled, count - first);
-    for (Index i = 0; i < length; ++i) to[first + i] = Code<positive>::decode(codes[i], scale);
+    for (Index i = 0; i < length; ++i) to[first + i] = Code<positive>::decode(Bits{codes[i]}, floor);
   }
 }
 
-template <bool positive, class T, class Random>
-void encode_scaled(const T* from, const Stored& to, Index at, Index count, Random noise) {
+template <bool positive, class T>
+void encode_scaled(const T* from, const Stored& to, Index at, Index count, const Noise& noise) {
   for (Index first = 0; first < count; first += kScaled) {
-    const T* values = from + first;
     std::uint8_t* codes = to.at<std::uint8_t>(at + first);
     const Index length = std::min(kScaled, count - first);
+    const auto value = [=](Index i) { return static_cast<float>(from[first + i]); };
     Bits largest = 0;
-    for (Index i = 0; i < length; ++i) largest = std::max(largest, bits_of(static_cast<float>(values[i])) & ~kSign);
-    const float scale = to.scales[(at + first) / kScaled] = scale_for(largest);
+    for (Index i = 0; i < length; ++i) largest = std::max(largest, Code<positive>::magnitude(bits_of(value(i))));
+    const float scale = to.scales[(at + first) / kScaled] = Code<positive>::scale(largest);
+    const float floor = scale * Code<positive>::fraction;
+    const auto each = [=](auto drawn) {
+      for (Index i = 0; i < length; ++i)
+        codes[i] = static_cast<std::uint8_t>(Code<positive>::encode(value(i), floor, drawn(i)));
+    };
     if (!(scale > 0)) {
       std::fill_n(codes, length, std::uint8_t{0});
-      continue;
+    } else if (noise) {
+      each([noise](Index i) { return noise[i]; });
+    } else {
+      each([](Index) { return kHalf; });
     }
-    const float inverse = 1 / scale;
-    for (Index i = 0; i < length; ++i)
-      codes[i] = Code<positive>::encode(static_cast<float>(values[i]), inverse, noise(first + i));
   }
 }
 
@@ -181,22 +203,18 @@ void decode(const Stored& from, Index at, Index count, T* to) {
   }
 }
 
-// Writes them back, rounded by chance where there is noise, and to the nearest where there is none. In 8 bits "nearest"
-// is so up to the rounding of u, and halves go away from zero.
+// Writes them back, rounded by chance where there is noise, which is for a row of 256, and to the nearest where there
+// is none. In 8 bits "nearest" is so up to the rounding of u, and halves go away from zero.
 template <class T>
-void encode(const T* from, const Stored& to, Index at, Index count, const Noise* noise) {
+void encode(const T* from, const Stored& to, Index at, Index count, const Noise& noise) {
   using namespace storage;
   const auto each = [&]<class Word>(Word* words, auto word) {
     for (Index i = 0; i < count; ++i) words[i] = word(static_cast<float>(from[i]), i);
   };
   const auto halves = [&](auto rounded) {
     std::uint16_t* words = to.at<std::uint16_t>(at);
-    if (noise) return each(words, [&, n = *noise](float x, Index i) { return rounded(x, n[i]); });
+    if (noise) return each(words, [&, n = noise](float x, Index i) { return rounded(x, n[i]); });
     each(words, [&](float x, Index) { return rounded(x); });
-  };
-  const auto codes = [&](auto random) {
-    (to.positive ? encode_scaled<true, T, decltype(random)> : encode_scaled<false, T, decltype(random)>)(from, to, at,
-                                                                                                         count, random);
   };
   switch (to.format) {
     case Format::f32:
@@ -204,12 +222,11 @@ void encode(const T* from, const Stored& to, Index at, Index count, const Noise*
     case Format::f64:
       return std::copy_n(from, count, to.at<double>(at)), void();
     case Format::bf16:
-      return halves([](float x, auto... n) { return to_bf16(x, n...); });
+      return halves([](float x, auto... n) { return static_cast<std::uint16_t>(to_bf16<Bits>(x, n...)); });
     case Format::f16:
       return halves([](float x, auto... n) { return to_f16(x, n...); });
     case Format::u8:
-      if (noise) return codes([n = *noise](Index i) { return n[i]; });
-      return codes([](Index) { return Bits{0x8000}; });
+      return (to.positive ? encode_scaled<true, T> : encode_scaled<false, T>)(from, to, at, count, noise);
   }
 }
 

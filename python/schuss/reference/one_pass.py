@@ -172,7 +172,8 @@ def _store(tensor: Tensor, theta: Array, states: Sequence[Array | None], draw: d
             stored[...] = values
             continue
         operand = 4 if name == "theta" else int(name)
-        noise = None if draw is None else storage.noise(values.size, operand, **draw)
+        bits = storage.NOISE_BITS.get(tensor.formats[name], 0)
+        noise = None if draw is None else storage.noise(values.size, operand, bits, **draw)
         new = storage.encode(values, tensor.formats[name], positive=name in tensor.positive, noise=noise)
         for to, array in zip(stored, new, strict=True) if isinstance(new, tuple) else [(stored, new)]:
             to[...] = array

@@ -1,7 +1,7 @@
 """How values are stored in fewer bits than they are computed with, and the random numbers that round them.
 
-A value between two that can be stored becomes the nearer one, or, given 16 random bits of noise, one of the two by
-chance with the value as the mean (stochastic rounding: Gupta et al. 2015).
+A value between two that can be stored becomes the nearer one, or, given random bits as noise, one of the two by chance
+with the value as the mean (stochastic rounding: Gupta et al. 2015).
 """
 
 from typing import Any
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 SCALED = 256  # as many values have a scale in common
+
+NOISE_BITS = {"bfloat16": 16, "float16": 16, "uint8": 20}
 
 WORD = 0xFFFF_FFFF
 LONG = 0xFFFF_FFFF_FFFF_FFFF
@@ -45,15 +47,15 @@ def random_words(key: int, indices: Array) -> Array:
     return x ^ x >> np.uint32(16)
 
 
-def noise(size: int, operand: int, *, seed: int, step: int, tensor: int) -> Array:
-    """16 random bits for each value of an array: the states of a parameter are operands 0, 1, …, itself is 4."""
-    indices = np.arange(size, dtype=np.uint64)
-    words = np.empty(size, np.uint32)
-    for high in np.unique(indices >> np.uint64(32)):
-        here = indices >> np.uint64(32) == high
-        key = key_of(seed, step, tensor, operand // 2, int(high))
-        words[here] = random_words(key, indices[here] & np.uint64(WORD))
-    return words >> np.uint32(operand % 2 * 16) & np.uint32(0xFFFF)
+def noise(size: int, operand: int, bits: int, *, seed: int, step: int, tensor: int) -> Array:
+    """Random bits for each value of an array: the states of a parameter are operands 0, 1, …, itself is 4.
+
+    Value i has column i mod 256 XOR row ⌊i / 256⌋; both are the upper bits of random words.
+    """
+    key = key_of(seed, step, tensor, operand)
+    index = np.arange(size)
+    columns, rows = random_words(key, index % SCALED), random_words(mix(key), index // SCALED)
+    return (columns >> np.uint32(32 - bits)) ^ (rows >> np.uint32(32 - bits))
 
 
 # ---- bfloat16 and float16 ----
@@ -92,35 +94,36 @@ def encode_float16(x: Array, noise: Array | None = None) -> Array:
 # ---- 8 bits ----
 
 
-def _floor(positive: bool) -> np.float32:
+def _fraction(positive: bool) -> np.float32:
     return np.float32(2.0**-30 if positive else 2.0**-14)
 
 
 def encode_uint8(x: Array, *, positive: bool, noise: Array | None = None) -> tuple[Array, Array]:
     """Codes of 8 bits and a scale for each 256 values: the power of two in the largest of them.
 
-    u = |x| / scale + floor lies between floor and 2 + floor. Its exponent and the first three bits of its mantissa,
-    counted from those of floor, are the code. So the steps are an eighth of large values and of the floor for small
-    ones, and zero is exact. Signed values have the eighth bit for the sign and floor 2⁻¹⁴. Those that are never
-    negative have floor 2⁻³⁰; they are divided by, so those above zero stay above it. Where not all 256 values are
-    finite the scale is NaN, and where none has the size of a normal number it is 0.
+    A floor is a fraction of the scale, 2⁻¹⁴, or 2⁻³⁰ for values that are never negative. u = |x| + floor lies between
+    floor and twice the scale. Its exponent and the first three bits of its mantissa, counted from those of floor, are
+    the code. So the steps are an eighth of large values and of the floor for small ones, and zero is exact. Signed
+    values have the eighth bit for the sign. Those that are never negative are divided by, so those above zero stay
+    above it. Where not all 256 values are finite the scale is NaN, where none has the size of a normal number it is 0,
+    and it is never so small that the floor would not be a normal number.
     """
     with np.errstate(over="ignore"):
         flat = np.ravel(x).astype(np.float32)
     codes, scales = np.zeros(flat.size, np.uint8), np.zeros(-(-flat.size // SCALED), np.float32)
-    half = np.full(flat.size, 0x8000, np.uint32) if noise is None else noise
-    floor = _floor(positive)
+    half = np.full(flat.size, 1 << 19, np.uint32) if noise is None else noise
     for k in range(scales.size):
         here = slice(k * SCALED, (k + 1) * SCALED)
         values = flat[here]
         if not np.all(np.isfinite(values)):
             scales[k] = np.nan
             continue
-        largest = np.abs(values).max().view(np.uint32) & np.uint32(0x7F80_0000)
-        scales[k] = scale = largest.view(np.float32)
-        if scale > 0:
-            u = np.abs(values) * (np.float32(1) / scale) + floor
-            code = (u.view(np.uint32) - floor.view(np.uint32) + (half[here] << np.uint32(4))) >> np.uint32(20)
+        power = (np.abs(values).max().view(np.uint32) & np.uint32(0x7F80_0000)).view(np.float32)
+        if power > 0:
+            scales[k] = scale = max(power, np.finfo(np.float32).tiny / _fraction(positive))
+            floor = scale * _fraction(positive)
+            u = np.abs(values) + floor
+            code = (u.view(np.uint32) - floor.view(np.uint32) + half[here]) >> np.uint32(20)
             above = np.maximum(code, values > 0) if positive else code | np.signbit(values) * np.uint32(128)
             codes[here] = above
     return codes.reshape(np.shape(x)), scales
@@ -128,10 +131,10 @@ def encode_uint8(x: Array, *, positive: bool, noise: Array | None = None) -> tup
 
 def decode_uint8(codes: Array, scales: Array, *, positive: bool) -> Array:
     """The float32 values of such codes."""
-    flat, floor = np.ravel(codes).astype(np.uint32), _floor(positive)
-    magnitude = flat if positive else flat & np.uint32(127)
-    u = (floor.view(np.uint32) + (magnitude << np.uint32(20))).view(np.float32)
-    x = (u - floor) * np.repeat(scales, SCALED)[: flat.size]
+    flat = np.ravel(codes).astype(np.uint32)
+    floor = np.repeat(scales * _fraction(positive), SCALED)[: flat.size]
+    eighths = flat if positive else flat & np.uint32(127)
+    x = (floor.view(np.uint32) + (eighths << np.uint32(20))).view(np.float32) - floor
     return np.asarray(x if positive else np.where(flat > 127, -x, x)).reshape(codes.shape)
 
 

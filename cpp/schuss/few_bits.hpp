@@ -1,0 +1,168 @@
+// A step on states, and perhaps parameters, that are stored in fewer bits than they are computed with. They are decoded
+// in registers, met by the rule there, and encoded again.
+//
+// How one array gets into registers and back is known to a codec. It goes by rows of 256 values:
+//
+//   open(array, at, noise)    the row that begins at element `at`
+//   load(i), store(i, block)  the block at value i of it
+//   close()                   when all is stored
+#pragma once
+
+#include <tuple>
+#include <utility>
+
+#include "schuss/engine.hpp"
+#include "schuss/registers.hpp"
+#include "schuss/storage.hpp"
+
+namespace schuss {
+
+using StepDice = Dice<kMaxStates + 1>;
+
+// A tensor whose states, and perhaps parameters, are stored so.
+struct FewBits {
+  Stored theta;
+  std::array<Stored, kMaxStates> states;
+};
+
+namespace few_bits {
+
+using storage::Bits, storage::kScaled;
+
+// That of the values in a register, from value i of the row on.
+inline Words drawn(const Noise& noise, Index i) { return load_register<Words>(noise.columns + i) ^ noise.row; }
+
+// float32, as it is computed with.
+struct Whole {
+  explicit Whole(float*) {}
+
+  void open(const Stored& array, Index at, const Noise&) { values_ = array.at<float>(at); }
+  Block<float> load(Index i) const { return Plain<float>::load(values_ + i); }
+  void store(Index i, const Block<float>& block) { Plain<float>::store(values_ + i, block); }
+  void close() {}
+
+ private:
+  float* values_;
+};
+
+// bfloat16.
+struct Half {
+  explicit Half(float*) {}
+
+  void open(const Stored& array, Index at, const Noise& noise) {
+    halves_ = array.at<std::uint16_t>(at);
+    noise_ = noise;
+  }
+  Block<float> load(Index i) const {
+    return block_by_registers([&](int k) { return floats_of(load_halves(halves_ + i + k) << 16); });
+  }
+  void store(Index i, const Block<float>& block) {
+    by_registers(block, [&](int k, Floats x) {
+      const Words half = noise_ ? storage::to_bf16(x, drawn(noise_, i + k)) : storage::to_bf16<Words>(x);
+      store_halves(halves_ + i + k, half);
+    });
+  }
+  void close() {}
+
+ private:
+  std::uint16_t* halves_;
+  Noise noise_;
+};
+
+// 8 bits. The scale is known when the whole row is stored, so its values are kept until then.
+template <bool positive>
+struct Codes {
+  using Code = storage::Code<positive>;
+
+  explicit Codes(float* row) : row_(row) {}
+
+  void open(const Stored& array, Index at, const Noise& noise) {
+    codes_ = array.at<std::uint8_t>(at);
+    scale_ = array.scales + at / kScaled;
+    floor_ = all_floats(*scale_ * Code::fraction);
+    largest_ = Words{};
+    noise_ = noise;
+  }
+  Block<float> load(Index i) const {
+    return block_by_registers([&](int k) { return Code::decode(load_bytes(codes_ + i + k), floor_); });
+  }
+  void store(Index i, const Block<float>& block) {
+    by_registers(block, [&](int k, Floats x) {
+      const Words bits = Code::magnitude(words_of(x));
+      largest_ = largest_ > bits ? largest_ : bits;
+      store_register(row_ + i + k, x);
+    });
+  }
+  void close() {
+    Bits largest = 0;
+    for (int i = 0; i < kWords; ++i) largest = std::max<Bits>(largest, largest_[i]);
+    *scale_ = Code::scale(largest);
+    floor_ = all_floats(*scale_ * Code::fraction);
+    if (!(*scale_ > 0)) {
+      std::memset(codes_, 0, kScaled);
+    } else if (noise_) {
+      encode([this](Index i) { return drawn(noise_, i); });
+    } else {
+      encode([](Index) { return all_words(storage::kHalf); });
+    }
+  }
+
+ private:
+  template <class Random>
+  void encode(const Random& noise) {
+#pragma GCC unroll 1
+    for (Index i = 0; i < kScaled; i += kWords)
+      store_bytes(codes_ + i, Code::encode(load_register<Floats>(row_ + i), floor_, noise(i)));
+  }
+
+  float* row_;
+  std::uint8_t* codes_;
+  float* scale_;
+  Floats floor_;
+  Words largest_;
+  Noise noise_;
+};
+
+// Of a state, which may be one that is never negative.
+template <bool>
+using HalfState = Half;
+
+}  // namespace few_bits
+
+// Updates whole rows of one tensor, from element `begin` to before `end`; the gradient is that from `begin` on.
+template <class Rule, class Parameters, template <bool> class Kept>
+[[gnu::flatten]] void update(const void* bound, const FewBits& in_memory, const float* gradient, StepDice& dice,
+                             Index begin, Index end) {
+  const FewBits arrays = in_memory;
+  const Bound<Rule> own = *static_cast<const Bound<Rule>*>(bound);
+  alignas(64) float rows[Rule::states.size() + 1][storage::kScaled];
+
+  const auto each_row = [&]<std::size_t... K>(std::index_sequence<K...>) {
+    [[maybe_unused]] const auto kept = [&](std::size_t k) { return Rule::states[k].always() || arrays.states[k].data; };
+    Parameters parameters(nullptr);
+    std::tuple states{Kept<Rule::states[K].positive>(rows[K])...};
+    for (Index at = begin; at < end; at += storage::kScaled, gradient += storage::kScaled) {
+      parameters.open(arrays.theta, at, dice.roll(kMaxStates, at, noise_bits(arrays.theta.format)));
+      ((kept(K) ? std::get<K>(states).open(arrays.states[K], at, dice.roll(K, at, noise_bits(arrays.states[K].format)))
+                : void()),
+       ...);
+      for (Index i = 0; i < storage::kScaled; i += kBlock<float>) {
+        Block<float> theta = parameters.load(i), g = Plain<float>::load(gradient + i);
+        std::array<Block<float>, sizeof...(K)> state{kept(K) ? std::get<K>(states).load(i)
+                                                             : Block<float>(Block<float>::Zero())...};
+        own.pass(theta, g, own.rule.lr);
+        own.rule(theta, g, state[K]...);
+        parameters.store(i, theta);
+        ((kept(K) ? std::get<K>(states).store(i, state[K]) : void()), ...);
+      }
+      ((kept(K) ? std::get<K>(states).close() : void()), ...);
+    }
+  };
+  each_row(std::make_index_sequence<Rule::states.size()>{});
+}
+
+// One for each way of storing that there is a loop for.
+using UpdateFewBits = void (*)(const void* bound, const FewBits&, const float* gradient, StepDice&, Index begin,
+                               Index end);
+
+}  // namespace schuss
