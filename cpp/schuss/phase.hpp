@@ -30,7 +30,8 @@ struct Phase {
   double decay = 0;  // of an exponential average
   double count = 1;  // of the averaged points, with this one
 
-  bool prepares_gradient() const { return factor != 1 || limit < std::numeric_limits<double>::infinity(); }
+  bool limits() const { return limit < std::numeric_limits<double>::infinity(); }
+  bool prepares_gradient() const { return factor != 1 || limits(); }
 };
 
 // What a step does around the rule for one tensor.
@@ -91,9 +92,13 @@ class Strips {
     const T* g = opened(staging_.gradient, at, count, gradient_);
     if (!phase_.prepares_gradient()) return g;
     const T factor = static_cast<T>(phase_.factor), limit = static_cast<T>(phase_.limit);
-    for (Index i = 0; i < count; ++i) {
-      const T scaled = factor * g[i];
-      gradient_[i] = scaled > limit ? limit : scaled < -limit ? -limit : scaled;
+    const auto each = [&](auto clipped) {
+      for (Index i = 0; i < count; ++i) gradient_[i] = clipped(factor * g[i]);
+    };
+    if (phase_.limits()) {
+      each([=](T x) { return x > limit ? limit : x < -limit ? -limit : x; });
+    } else {
+      each([](T x) { return x; });
     }
     return gradient_;
   }

@@ -57,11 +57,11 @@ constexpr Bits kSign = 0x80000000, kInfinity = 0x7F800000;
 
 inline float from_bf16(std::uint16_t half) { return float_of(Bits{half} << 16); }
 
-// `noise` to add below the last bit that is kept, or the half of it, and a little less for an even result's sake.
+// `noise` to add below the last bit that is kept, or the half of it, and a little less for an even result's sake. A NaN
+// stays one: those that arithmetic gives have the upper bit of the mantissa.
 template <class Words, class Floats>
 Words to_bf16(Floats x, Words noise) {
-  const Words bits = std::bit_cast<Words>(x);
-  return (x == x ? bits + noise : bits | 0x400000) >> 16;
+  return (std::bit_cast<Words>(x) + (x == x ? noise : Words{})) >> 16;
 }
 template <class Words, class Floats>
 Words to_bf16(Floats x) {

@@ -66,7 +66,7 @@ def encode_bfloat16(x: Array, noise: Array | None = None) -> Array:
     bits = np.ravel(x).astype(np.float32).view(np.uint32)
     below = noise if noise is not None else np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
     nan = bits & np.uint32(0x7FFF_FFFF) > np.uint32(0x7F80_0000)
-    rounded = np.where(nan, bits | np.uint32(0x40_0000), bits + below) >> np.uint32(16)
+    rounded = (bits + np.where(nan, np.uint32(0), below)) >> np.uint32(16)
     return rounded.astype(np.uint16).reshape(np.shape(x))
 
 
