@@ -1,5 +1,6 @@
 """The benchmark suite: it is complete, verifies what it times, computes what it claims. No times are judged."""
 
+import copy
 import dataclasses
 import importlib
 import json
@@ -117,7 +118,21 @@ def test_contestants_own_their_arrays(recipe):
     ready, _ = lined_up(recipe, ["numpy", "numpy-inplace"])
     for i, a in enumerate(ready):
         for b in ready[i + 1 :]:
-            assert not any(np.shares_memory(p, q) for p, q in zip(a.params, b.params, strict=True))
+            shared = [np.shares_memory(p, q) for p, q in zip(a.params, b.params, strict=True)]
+            assert all(shared) if (a.name, b.name) == ("schuss", "ceiling") else not any(shared)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_the_ceiling_moves_the_bytes_of_a_step_and_changes_none(recipe, dtype):
+    ours, ceiling = lined_up(recipe, [], dtype)[0]
+    moved = sum(len(how) * array.nbytes for _, how, arrays in ours.moves for array in arrays)
+    assert moved == Case(recipe, ODD, dtype).bytes_per_element * ODD.elements
+    before = copy.deepcopy(ours.moves)
+    ceiling.step()
+    for (_, _, arrays), (name, _, kept) in zip(ours.moves, before, strict=True):
+        for array, right in zip(arrays, kept, strict=True):
+            np.testing.assert_array_equal(array, right, err_msg=name, strict=True)
 
 
 def test_a_wrong_formula_is_caught(monkeypatch):
@@ -565,10 +580,25 @@ def test_a_drop_in_that_does_something_else_is_found_out():
     pytest.importorskip("torch", reason="torch is not installed: its drop-ins need it")
     case = Case(drop_ins.DROP_INS[0], ODD)
     loop, other = drop_ins.enter("torch", case), drop_ins.enter("schuss", case)
-    for _ in range(verify.STEPS):
-        loop.step()
-    other.params[1][0] += 1
+    assert drop_ins.objection(other, loop) is None
+    other.tensors["params"][1].data[0] += 1
     assert drop_ins.objection(other, loop).startswith("params[1] is off by")
+
+
+@pytest.mark.parametrize("recipe", drop_ins.DROP_INS, ids=lambda recipe: recipe.name)
+def test_the_drop_ins_are_timed_in_one_memory(recipe):
+    pytest.importorskip("torch", reason="torch is not installed: its drop-ins need it")
+    case = Case(recipe, ODD)
+    ready = drop_ins.line_up(case, drop_ins.ANY, result(recipe.name))
+    ours = next(c for c in ready if c.name == "schuss")
+    assert sum(len(how) * a.nbytes for _, how, arrays in ours.moves for a in arrays) == (
+        case.bytes_per_element * ODD.elements
+    )
+    for contestant in ready:
+        before = [p.copy() for p in ours.params]
+        contestant.step()
+        stays = [np.array_equal(p, q) for p, q in zip(ours.params, before, strict=True)]
+        assert all(stays) if contestant.name == "ceiling" else not any(stays)
 
 
 def test_the_torch_suite_has_no_sizes():

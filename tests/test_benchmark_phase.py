@@ -8,13 +8,14 @@ import pytest
 
 from schuss.benchmark import main, phase, targets
 from schuss.benchmark.cases import Workload, single
-from schuss.benchmark.contestants import UnavailableError
+from schuss.benchmark.contestants import Contestant, UnavailableError, ceiling
 from schuss.benchmark.measure import Effort
 from schuss.benchmark.phase_cases import CONFIGURATIONS, TORCH, Case, Configuration, Own, few, objection
 from schuss.benchmark.results import Result
 
 ODD = Workload("odd", ((130,), (3, 7), (1,), (2, 5, 13)))
 LONG = single(70_001)
+WHOLE = Workload("whole", ((512,), (256, 3)))  # as many values to a scale as there can be
 TINY = Effort(rounds=2, budget=0, sample=1e-6, settle=0, warm=0, least=1)
 SMALL = ("--sizes", "1000", "--threads", "1", "--rounds", "2", "--budget", "0")
 
@@ -95,11 +96,17 @@ def test_a_wrong_contestant_is_not_timed_and_fails_the_run(monkeypatch, capsys):
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.name)
 def test_the_ceiling_moves_the_bytes_of_a_step(configuration):
     assert configuration.bytes_per_element == MOVED[configuration.name]
-    written, read, _ = phase.ceiling(Case(configuration, ODD)).step.args
-    assert 1 + len(written) == configuration.streams
-    words = sum(a.size for a in read) + 2 * sum(a.size for arrays in written for a in arrays)
-    spare = 4 * (2 * configuration.streams - 1) * len(ODD.shapes)  # whole words, in every array
-    assert 0 <= 4 * words - configuration.bytes_per_element * ODD.elements < spare
+    own = start(configuration, WHOLE)
+    moved = sum(len(how) * array.nbytes for _, how, arrays in own.moves for array in arrays)
+    assert moved == configuration.bytes_per_element * WHOLE.elements
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.name)
+def test_the_ceiling_changes_no_step(configuration):
+    own = start(configuration, ODD)
+    contestant = Contestant("schuss", own.step, own.params, moves=own.moves)
+    ceiling(contestant).step()
+    assert objection(own) is None
 
 
 def test_few_are_the_first_tensors():

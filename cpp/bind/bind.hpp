@@ -7,6 +7,7 @@ namespace schuss::bind {
 
 void register_batch(pybind11::module_& module);
 void register_batch_norm(pybind11::module_& module);
+void register_ceiling(pybind11::module_& module);
 void register_coordinate(pybind11::module_& module);
 void register_linalg(pybind11::module_& module);
 void register_minimizers(pybind11::module_& module);

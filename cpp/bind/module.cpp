@@ -12,6 +12,7 @@ PYBIND11_MODULE(SCHUSS_MODULE, module, pybind11::mod_gil_not_used()) {
   schuss::bind::register_optimizers(module);
   schuss::bind::register_torch(module);
   schuss::bind::register_batch_norm(module);
+  schuss::bind::register_ceiling(module);
   schuss::bind::register_coordinate(module);
   schuss::bind::register_minimizers(module);
   schuss::bind::register_batch(module);

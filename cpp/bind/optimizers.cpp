@@ -4,7 +4,6 @@
 #include "bind/bind.hpp"
 #include "bind/plan.hpp"
 #include "bind/registry.hpp"
-#include "schuss/ceiling.hpp"
 #include "schuss/registry.hpp"
 
 namespace schuss::bind {
@@ -153,26 +152,6 @@ py::array_t<double> square_sums(const py::list& arrays, double power, int num_th
   return py::array_t<double>(static_cast<py::ssize_t>(sums.size()), sums.data());
 }
 
-void move_arrays(const py::tuple& written, const py::list& grads, int num_threads) {
-  static constexpr Update by_states[][2] = {{&move<std::uint32_t, 0>, &move<std::uint64_t, 0>},
-                                            {&move<std::uint32_t, 1>, &move<std::uint64_t, 1>},
-                                            {&move<std::uint32_t, 2>, &move<std::uint64_t, 2>},
-                                            {&move<std::uint32_t, 3>, &move<std::uint64_t, 3>},
-                                            {&move<std::uint32_t, 4>, &move<std::uint64_t, 4>}};
-  static constexpr State kStates[kMaxStates] = {{"states"}, {"states"}, {"states"}, {"states"}};
-  if (written.empty() || written.size() > kMaxStates + 1) throw py::value_error("move takes 1 to 5 lists of arrays");
-  const std::span<const State> states(kStates, written.size() - 1);
-  py::list arguments(py::make_tuple("params", "grads"));
-  for (const State& state : states) arguments.append(state.name);
-  const Arrays arrays{written, grads, py::tuple(arguments), py::cast(std::vector<std::string>(grads.size()))};
-  arrays.require_whole(states);
-  Plan plan;
-  plan.add(arrays, by_states[states.size()], nullptr);
-  plan.require_disjoint();
-  const py::gil_scoped_release released;
-  run(plan.jobs, thread_count(num_threads));
-}
-
 }  // namespace
 
 const Entry& find(const py::handle& rule) {
@@ -199,8 +178,6 @@ void register_optimizers(py::module_& module) {
              "Likewise, with all that is done around the update rule; whether the step has been taken.");
   module.def("square_sums", &square_sums, py::arg("arrays"), py::arg("power"), py::arg("num_threads"),
              "For every 4096 values of each array, the sum of their squares after multiplying with a power of two.");
-  module.def("move", &move_arrays, py::arg("arrays"), py::arg("grads"), py::arg("num_threads"),
-             "Moves the memory of a step over the lists (params, *states) and grads, destroying their values.");
   module.def(
       "as_arrays", &as_arrays, py::arg("objects"), py::arg("argument"), py::arg("labels"),
       "NumPy arrays on the memory of writable, disjoint arrays that a step can update in place, and their formats.");

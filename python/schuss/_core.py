@@ -30,6 +30,12 @@ Group = tuple[
     dict[str, Any],  # scales, averages, copies and the like, for a step with all that is around it
 ]
 
+Moved = tuple[
+    str,  # what errors call the arrays
+    str,  # how a step moves each: "r", "rr", "w", "rw" or "rrw", the first of two readings in a pass before
+    list[Any],  # the arrays, one for each parameter: as many values, or one for every 256, as the scales of codes are
+]
+
 Notes = list[tuple[dict[str, Any], str, Any]]  # (dict, key, value), to be noted when a step is done
 
 
@@ -72,7 +78,8 @@ encode: Callable[[NDArray[Any], NDArray[Any], NDArray[Any] | None, bool], None] 
 decode: Callable[[NDArray[Any], NDArray[Any] | None, bool, NDArray[Any]], None] = _core.decode  # stored, …, values
 # For every 4096 values of each array, the sum of their squares times a power of two: arrays, power, num_threads
 square_sums: Callable[[list[NDArray[Any]], float, int], NDArray[np.float64]] = _core.square_sums
-move: Callable[[tuple[list[Any], ...], list[Any], int], None] = _core.move  # arrays, grads, num_threads
+# What a step moves, what errors call the elements of the lists, and the number of threads.
+move: Callable[[list[Moved], list[str], int], None] = _core.move
 # A step of a torch optimizer: types and table; begin(), add(rule, states, scalars, params, grads, state), run(orders)
 TorchStep: Any = _core.TorchStep
 

@@ -2,17 +2,15 @@
 
 import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
-from schuss import _core, threads
 from schuss.benchmark.cases import LISTS, RECIPES, Case, Recipe, Torch
 from schuss.benchmark.contestants import (
     TORCH,
     Contestant,
     UnavailableError,
+    ceiling,
     draw,
     load_torch,
     thread_count,
@@ -31,35 +29,88 @@ def cases(recipes: Sequence[Recipe] = DROP_INS, workloads: Sequence[str] = tuple
     return [Case(recipe, LISTS[name]) for name in workloads for recipe in recipes]
 
 
-def enter(name: str, case: Case) -> Contestant:
-    """The contestant of that name, ready for its first step. Raises UnavailableError."""
-    start, counterpart = draw(case), case.recipe.torch
+@dataclass
+class DropIn:
+    """An optimizer of torch or of `schuss.torch` after its first steps; before them there are no states.
+
+    Attributes:
+        name: Its name on the command line.
+        optimizer: The optimizer.
+        tensors: What its step moves, by name: the parameters, the gradients, and states of their shapes.
+    """
+
+    name: str
+    optimizer: Any
+    tensors: dict[str, list[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for _ in range(STEPS):
+            self.optimizer.step()
+        (group,) = self.optimizer.param_groups
+        params, states = group["params"], [self.optimizer.state[p] for p in group["params"]]
+        alike = [name for name, one in states[0].items() if getattr(one, "shape", None) == params[0].shape]
+        self.tensors = {"params": params, "grads": [p.grad for p in params]}
+        self.tensors |= {name: [own[name] for own in states] for name in alike}
+
+    def move_into(self, other: "DropIn") -> None:
+        """Go on in the memory of another one, with its values: pages differ in speed."""
+        for name, tensors in self.tensors.items():
+            for mine, theirs in zip(tensors, other.tensors[name], strict=True):
+                mine.data = theirs.data
+
+    def contestant(self) -> Contestant:
+        """It as it is timed."""
+        arrays = {name: [tensor.detach().numpy() for tensor in own] for name, own in self.tensors.items()}
+        moves = [(name, "r" if name == "grads" else "rw", own) for name, own in arrays.items()]
+        return Contestant(self.name, self.optimizer.step, arrays["params"], moves=moves)
+
+
+def enter(name: str, case: Case) -> DropIn:
+    """The drop-in, or torch's optimizer in one of its forms. Raises UnavailableError."""
+    counterpart = case.recipe.torch
     assert isinstance(counterpart, Torch)
-    if name == "ceiling":
-        written, count = (start.params, *start.states.values()), threads.get_num_threads()
-        return Contestant(name, lambda: _core.move(written, start.grads, count), start.params)
     if name in counterpart.lacks:
         raise UnavailableError(counterpart.lacks[name])
     torch = load_torch()
-    params = torch_parameters(torch, start)
     if name == "schuss":
         import schuss.torch as module
     else:
         module = torch.optim
     form = {"foreach": False} if name == "torch" else TORCH.get(name, {})
-    optimizer = getattr(module, counterpart.optimizer)(params, **counterpart.options, **form)
-    return Contestant(name, optimizer.step, [param.detach().numpy() for param in params])
+    make = getattr(module, counterpart.optimizer)
+    return DropIn(name, make(torch_parameters(torch, draw(case)), **counterpart.options, **form))
 
 
-def objection(contestant: Contestant, expected: Contestant) -> str | None:
-    """What is wrong with a contestant after some steps of both, or None."""
-    for _ in range(STEPS):
-        contestant.step()
-    for i, (got, right) in enumerate(zip(contestant.params, expected.params, strict=True)):
-        error = float(np.abs(got - right).max())
+def objection(entry: DropIn, expected: DropIn) -> str | None:
+    """What is wrong with the parameters of an entry, or None."""
+    for i, (got, right) in enumerate(zip(entry.tensors["params"], expected.tensors["params"], strict=True)):
+        error = float((got - right).detach().abs().max())
         if not error < 1e-5:
             return f"params[{i}] is off by {error:g}"
     return None
+
+
+def line_up(case: Case, peers: Sequence[str], result: Result) -> list[Contestant]:
+    """The contestants that take part and are where torch's plain loop is, from then on all in the same memory.
+
+    `result` gets to know why the others are not here.
+    """
+    loop = enter("torch", case)
+    ready = [loop.contestant()] if "torch" in peers else []
+    for name in ("schuss", *(peer for peer in peers if peer != "torch")):
+        try:
+            entry = enter(name, case)
+        except UnavailableError as reason:
+            result.absent[name] = str(reason)
+            continue
+        if wrong := objection(entry, loop):
+            result.wrong[name] = wrong
+            continue
+        entry.move_into(loop)
+        contestant = entry.contestant()
+        result.agreement[name] = "torch's loop, to 1e-5"
+        ready += [contestant, ceiling(contestant)] if name == "schuss" else [contestant]
+    return ready
 
 
 def measure_case(case: Case, peers: Sequence[str], effort: Effort) -> Result:
@@ -75,23 +126,7 @@ def measure_case(case: Case, peers: Sequence[str], effort: Effort) -> Result:
         options=recipe.options,
         bytes_per_element=case.bytes_per_element,
     )
-    loop = enter("torch", case)
-    for _ in range(STEPS):
-        loop.step()
-    contestants = [loop] if "torch" in peers else []
-    for name in ("schuss", "ceiling", *(peer for peer in peers if peer != "torch")):
-        try:
-            contestant = enter(name, case)
-        except UnavailableError as reason:
-            result.absent[name] = str(reason)
-            continue
-        wrong = None if name == "ceiling" else objection(contestant, loop)
-        if wrong is not None:
-            result.wrong[name] = wrong
-            continue
-        result.agreement[name] = "–" if name == "ceiling" else "torch's loop, to 1e-5"
-        contestants.append(contestant)
-    result.samples = measure(contestants, effort)
+    result.samples = measure(line_up(case, peers, result), effort)
     return result
 
 

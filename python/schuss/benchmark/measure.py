@@ -58,7 +58,7 @@ def steps_in(step: Callable[[], object], duration: float) -> int:
 
 def order(contestants: Sequence[Contestant], turn: int) -> list[Contestant]:
     """The order of a round: rotated each time, and reversed every other time, so that neighbours change."""
-    at = turn % len(contestants)
+    at = turn % max(1, len(contestants))
     rotated = [*contestants[at:], *contestants[:at]]
     return rotated[::-1] if turn % 2 else rotated
 

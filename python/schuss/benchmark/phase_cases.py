@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schuss import optimizers, reference
+from schuss import _core, optimizers, reference
 from schuss.benchmark import cases
 from schuss.benchmark.contestants import Arrays, UnavailableError, draw
 from schuss.benchmark.verify import STEPS, STRETCH
@@ -46,11 +46,6 @@ class Configuration:
     def state(self) -> str:
         """What the states are stored in."""
         return self.phase.get("state_dtype") or "float32"
-
-    @property
-    def streams(self) -> int:
-        """The arrays that go by: θ, g, both states, the average, the copy. Scales count as part of their codes."""
-        return 4 + ("average" in self.phase) + bool(self.copies)
 
     @property
     def bytes_per_element(self) -> float:
@@ -109,6 +104,15 @@ class Own:
     def step(self) -> None:
         """Take a step."""
         self.optimizer.step(self.grads)
+
+    @property
+    def moves(self) -> list[_core.Moved]:
+        """What a step moves, as `bytes_per_element` counts it."""
+        phase, (states,) = self.configuration.phase, self.optimizer._states
+        gradient = "r" * (1 + ("clip_norm" in phase)) + "w" * ("zero_grad" in phase)
+        kept = [(name, "rw", arrays) for name, arrays in states.named().items()]
+        copies = [] if self.copies is None else [("copies", "w", self.copies)]
+        return [("params", "rw", self.params), ("grads", gradient, self.grads), *kept, *copies]
 
     @property
     def states(self) -> dict[str, list[Array]]:

@@ -14,6 +14,7 @@ from schuss.benchmark.contestants import (
     TORCH,
     Contestant,
     UnavailableError,
+    ceiling,
     draw,
     enter,
     load_torch,
@@ -63,7 +64,7 @@ def run(settings: Settings, watch: Callable[[Case], object] = lambda case: None)
         try:
             for case in settings.cases:
                 watch(case)
-                lack = lacks_memory(case, len(settings.peers) + 2)
+                lack = lacks_memory(case, len(settings.peers) + 1)
                 if lack:
                     done.skipped[f"{case.recipe.name} {case.workload.name}"] = lack
                 else:
@@ -106,7 +107,7 @@ def line_up(case: Case, peers: Sequence[str], result: Result) -> list[Contestant
     start = draw(case)
     verifier = Verifier(case, start)
     ready = []
-    for name in ("schuss", "ceiling", *peers):
+    for name in ("schuss", *peers):
         try:
             contestant = enter(name, case, start)
         except UnavailableError as reason:
@@ -117,7 +118,7 @@ def line_up(case: Case, peers: Sequence[str], result: Result) -> list[Contestant
             continue
         if contestant.agreement is not None:
             result.agreement[name] = str(contestant.agreement)
-        ready.append(contestant)
+        ready += [contestant, ceiling(contestant)] if name == "schuss" else [contestant]
     return ready
 
 
