@@ -10,12 +10,12 @@ namespace schuss::bind {
 
 namespace {
 
-using few_bits::Codes, few_bits::Half, few_bits::HalfState, few_bits::Whole;
+using few_bits::Codes, few_bits::Half, few_bits::HalfState, few_bits::Whole, few_bits::WholeState;
 
 template <class... Rule>
 constexpr std::array<UpdatesFewBits, sizeof...(Rule)> table(const std::tuple<Rule...>*) {
-  return {
-      UpdatesFewBits{&update<Rule, Whole, HalfState>, &update<Rule, Whole, Codes>, &update<Rule, Half, HalfState>}...};
+  return {UpdatesFewBits{&update<Rule, Whole, WholeState>, &update<Rule, Whole, HalfState>, &update<Rule, Whole, Codes>,
+                         &update<Rule, Half, HalfState>}...};
 }
 
 }  // namespace
@@ -25,8 +25,8 @@ UpdateFewBits UpdatesFewBits::of(Format theta, const std::array<Stored, kMaxStat
     return std::all_of(states.begin(), states.end(), [=](const Stored& s) { return !s.data || s.format == format; });
   };
   if (theta == Format::bf16) return all(Format::bf16) ? all_halves : nullptr;
-  if (theta != Format::f32 || all(Format::f32)) return nullptr;
-  return all(Format::bf16) ? halves : all(Format::u8) ? codes : nullptr;
+  if (theta != Format::f32) return nullptr;
+  return all(Format::f32) ? wholes : all(Format::bf16) ? halves : all(Format::u8) ? codes : nullptr;
 }
 
 UpdatesFewBits updates_few_bits(std::size_t rule) { return table(static_cast<const Rules*>(nullptr))[rule]; }

@@ -13,8 +13,8 @@ namespace py = pybind11;
 
 // The loops of a rule for storage in few bits.
 struct UpdatesFewBits {
-  UpdateFewBits halves, codes;  // of the states, with parameters in float32
-  UpdateFewBits all_halves;     // with parameters in bfloat16, too
+  UpdateFewBits wholes, halves, codes;  // of the states, with parameters in float32
+  UpdateFewBits all_halves;             // with parameters in bfloat16, too
 
   // Null if there is none.
   UpdateFewBits of(Format theta, const std::array<Stored, kMaxStates>& states) const;

@@ -1,5 +1,5 @@
-// A step on states, and perhaps parameters, that are stored in fewer bits than they are computed with. They are decoded
-// in registers, met by the rule there, and encoded again.
+// A step on arrays that are stored in fewer bits than they are computed with, or on a gradient that is scaled. They are
+// decoded in registers, met by the rule there, and encoded again.
 //
 // How one array gets into registers and back is known to a codec. It goes by rows of 256 values:
 //
@@ -19,10 +19,16 @@ namespace schuss {
 
 using StepDice = Dice<kMaxStates + 1>;
 
-// A tensor whose states, and perhaps parameters, are stored so.
+// A tensor that is stored so.
 struct FewBits {
   Stored theta;
   std::array<Stored, kMaxStates> states;
+};
+
+// What is left of its gradient, in float32 or bfloat16, from the first element to be updated on, and a factor of it.
+struct ScaledGradient {
+  Stored values;
+  float factor;
 };
 
 namespace few_bits {
@@ -31,6 +37,11 @@ using storage::Bits, storage::kScaled;
 
 // That of the values in a register, from value i of the row on.
 inline Words drawn(const Noise& noise, Index i) { return load_register<Words>(noise.columns + i) ^ noise.row; }
+
+// A block of bfloat16.
+inline Block<float> load_half(const std::uint16_t* halves) {
+  return block_by_registers([=](int k) { return floats_of(load_halves(halves + k) << 16); });
+}
 
 // float32, as it is computed with.
 struct Whole {
@@ -53,9 +64,7 @@ struct Half {
     halves_ = array.at<std::uint16_t>(at);
     noise_ = noise;
   }
-  Block<float> load(Index i) const {
-    return block_by_registers([&](int k) { return floats_of(load_halves(halves_ + i + k) << 16); });
-  }
+  Block<float> load(Index i) const { return load_half(halves_ + i); }
   void store(Index i, const Block<float>& block) {
     by_registers(block, [&](int k, Floats x) {
       const Words half = noise_ ? storage::to_bf16(x, drawn(noise_, i + k)) : storage::to_bf16<Words>(x);
@@ -125,15 +134,19 @@ struct Codes {
 
 // Of a state, which may be one that is never negative.
 template <bool>
+using WholeState = Whole;
+template <bool>
 using HalfState = Half;
 
 }  // namespace few_bits
 
-// Updates whole rows of one tensor, from element `begin` to before `end`; the gradient is that from `begin` on.
+// Updates whole rows of one tensor, from element `begin` to before `end`.
 template <class Rule, class Parameters, template <bool> class Kept>
-[[gnu::flatten]] void update(const void* bound, const FewBits& in_memory, const float* gradient, StepDice& dice,
-                             Index begin, Index end) {
+[[gnu::flatten]] void update(const void* bound, const FewBits& in_memory, const ScaledGradient& gradient,
+                             StepDice& dice, Index begin, Index end) {
   const FewBits arrays = in_memory;
+  const bool is_half = gradient.values.format == Format::bf16;
+  const float factor = gradient.factor;
   const Bound<Rule> own = *static_cast<const Bound<Rule>*>(bound);
   alignas(64) float rows[Rule::states.size() + 1][storage::kScaled];
 
@@ -141,13 +154,17 @@ template <class Rule, class Parameters, template <bool> class Kept>
     [[maybe_unused]] const auto kept = [&](std::size_t k) { return Rule::states[k].always() || arrays.states[k].data; };
     Parameters parameters(nullptr);
     std::tuple states{Kept<Rule::states[K].positive>(rows[K])...};
-    for (Index at = begin; at < end; at += storage::kScaled, gradient += storage::kScaled) {
+    for (Index at = begin; at < end; at += storage::kScaled) {
+      const Stored& values = gradient.values;
+      const float* wholes = is_half ? nullptr : values.at<float>(at - begin);
+      const std::uint16_t* halves = is_half ? values.at<std::uint16_t>(at - begin) : nullptr;
       parameters.open(arrays.theta, at, dice.roll(kMaxStates, at, noise_bits(arrays.theta.format)));
       ((kept(K) ? std::get<K>(states).open(arrays.states[K], at, dice.roll(K, at, noise_bits(arrays.states[K].format)))
                 : void()),
        ...);
       for (Index i = 0; i < storage::kScaled; i += kBlock<float>) {
-        Block<float> theta = parameters.load(i), g = Plain<float>::load(gradient + i);
+        Block<float> theta = parameters.load(i);
+        Block<float> g = factor * (is_half ? few_bits::load_half(halves + i) : Plain<float>::load(wholes + i));
         std::array<Block<float>, sizeof...(K)> state{kept(K) ? std::get<K>(states).load(i)
                                                              : Block<float>(Block<float>::Zero())...};
         own.pass(theta, g, own.rule.lr);
@@ -162,7 +179,7 @@ template <class Rule, class Parameters, template <bool> class Kept>
 }
 
 // One for each way of storing that there is a loop for.
-using UpdateFewBits = void (*)(const void* bound, const FewBits&, const float* gradient, StepDice&, Index begin,
+using UpdateFewBits = void (*)(const void* bound, const FewBits&, const ScaledGradient&, StepDice&, Index begin,
                                Index end);
 
 }  // namespace schuss

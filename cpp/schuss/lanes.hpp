@@ -1,8 +1,12 @@
 // Sums in double by lanes, the same for every instruction set: whatever is summed goes to a lane by its position.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
 #include "schuss/codec.hpp"
-#include "schuss/threads.hpp"
+#include "schuss/storage.hpp"
 
 namespace schuss {
 
@@ -31,6 +35,20 @@ inline Block<double> widen(const Narrow<float>& values) {
   wide = values.cast<double>();
 #endif
   return wide;
+}
+
+// The bits of a bfloat16.
+enum class Bfloat16 : std::uint16_t {};
+
+inline Block<double> widen(const std::array<Bfloat16, kLanes>& halves) {
+  Narrow<float> values;
+  for (int i = 0; i < kLanes; ++i) values[i] = storage::from_bf16(static_cast<std::uint16_t>(halves[i]));
+  return widen(values);
+}
+inline std::array<Bfloat16, kLanes> load_narrow(const Bfloat16* from) {
+  std::array<Bfloat16, kLanes> halves;
+  std::copy_n(from, kLanes, halves.begin());
+  return halves;
 }
 
 // Adds up the lanes of `count` channels; lanes[l * stride + c] becomes garbage but for lane 0, which has the sum.

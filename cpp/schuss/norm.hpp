@@ -33,12 +33,24 @@ template <class T>
       sums[b] += x * x;
     }
   };
-  Index i = 0;
-  for (; i + kNormLanes <= count; i += kNormLanes) add(values + i);
-  if (i < count) {
+  const auto add_exactly = [&](const T* from) {
+    for (int b = 0; b < blocks; ++b) {
+      const Block<double> x = widen(load_narrow(from + b * kLanes));
+      sums[b] = add_exact_product(sums[b], x, x);
+    }
+  };
+  const auto each = [&](const auto& work) {
+    Index i = 0;
+    for (; i + kNormLanes <= count; i += kNormLanes) work(values + i);
+    if (i == count) return;
     T last[kNormLanes] = {};
     std::copy(values + i, values + count, last);
-    add(last);
+    work(last);
+  };
+  if (!std::is_same_v<T, double> && power == 1) {
+    each(add_exactly);
+  } else {
+    each(add);
   }
   for (int half = blocks / 2; half > 0; half /= 2)
     for (int b = 0; b < half; ++b) sums[b] += sums[b + half];
@@ -49,6 +61,7 @@ template <class T>
 inline double sum_piece(const Stored& gradient, Index begin, Index count, double power) {
   if (gradient.format == Format::f64) return sum_piece(gradient.at<const double>(begin), count, power);
   if (gradient.format == Format::f32) return sum_piece(gradient.at<const float>(begin), count, power);
+  if (gradient.format == Format::bf16) return sum_piece(gradient.at<const Bfloat16>(begin), count, power);
   alignas(64) float values[kPiece];
   decode(gradient, begin, count, values);
   return sum_piece(values, count, power);

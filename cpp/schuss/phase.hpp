@@ -67,8 +67,8 @@ class Strips {
 
   // Of a strip, if there are so many elements: nothing but the rule needs none, and it takes whole rows.
   Index length(Index count) const {
-    const bool alone = staging_.update && staging_.gradient.format == kComputed<T> && !phase_.prepares_gradient() &&
-                       phase_.averaging == Averaging::none && !staging_.copy.data && !phase_.zero_gradient;
+    const bool alone = staging_.update && scales_in_registers() && phase_.averaging == Averaging::none &&
+                       !staging_.copy.data && !phase_.zero_gradient;
     return alone && count >= kStrip ? count / storage::kScaled * storage::kScaled : kStrip;
   }
 
@@ -107,11 +107,20 @@ class Strips {
   bool in_registers(Index at, Index count) {
     if constexpr (std::is_same_v<T, float>) {
       if (!staging_.update || count % storage::kScaled != 0) return false;
-      staging_.update(job_.bound, {staging_.theta, staging_.states}, gradient(at, count), dice_, at, at + count);
+      ScaledGradient g{staging_.gradient, static_cast<float>(phase_.factor)};
+      if (scales_in_registers()) {
+        g.values.data = g.values.at<char>(at * bytes_of(g.values.format));
+      } else {
+        g = {{const_cast<float*>(gradient(at, count))}, 1};
+      }
+      staging_.update(job_.bound, {staging_.theta, staging_.states}, g, dice_, at, at + count);
       return true;
     }
     return false;
   }
+
+  // Whether all that there is to be done to the gradient is scaling it.
+  bool scales_in_registers() const { return !phase_.limits() && staging_.gradient.format != Format::f16; }
 
   void in_buffers(Index at, Index count) {
     Tensor plain{count, opened(staging_.theta, at, count, theta_), gradient(at, count), {}};
