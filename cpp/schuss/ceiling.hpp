@@ -84,12 +84,10 @@ inline std::size_t alike(std::span<const Stream> streams) {
   return count;
 }
 
-// Streams of other widths take turns after so many elements.
-constexpr Index kTurn = 2 * kGrain;
-
-// Moves what belongs to elements begin … end − 1; begin is a multiple of kGrain.
+// Moves what belongs to elements begin … end − 1, of all streams: those that are not moved together take turns, a grain
+// of each.
 inline void move(std::span<const Stream> streams, Index begin, Index end) {
-  const Index turn = alike(streams) == streams.size() ? end - begin : kTurn;
+  const Index turn = alike(streams) == streams.size() ? end - begin : kGrain;
   for (; begin < end; begin += turn)
     for (auto rest = streams; !rest.empty();) {
       const std::size_t count = alike(rest);
