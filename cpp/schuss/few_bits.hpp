@@ -67,8 +67,9 @@ struct Half {
   Block<float> load(Index i) const { return load_half(halves_ + i); }
   void store(Index i, const Block<float>& block) {
     by_registers(block, [&](int k, Floats x) {
-      const Words half = noise_ ? storage::to_bf16(x, drawn(noise_, i + k)) : storage::to_bf16<Words>(x);
-      store_halves(halves_ + i + k, half);
+      const Words rounded =
+          noise_ ? storage::rounded_to_bf16(x, drawn(noise_, i + k)) : storage::rounded_to_bf16<Words>(x);
+      store_upper_halves(halves_ + i + k, rounded);
     });
   }
   void close() {}

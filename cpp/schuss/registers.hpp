@@ -42,7 +42,17 @@ inline Floats all_floats(float value) { return Floats{} + value; }
 inline Words load_halves(const std::uint16_t* from) {
   return __builtin_convertvector(load_register<Halves>(from), Words);
 }
-inline void store_halves(std::uint16_t* to, Words words) { store_register(to, __builtin_convertvector(words, Halves)); }
+
+// The upper half of each word. Here, too, there is an instruction that the general form does not become.
+inline void store_upper_halves(std::uint16_t* to, Words words) {
+#if defined(__AVX512BW__)
+  const __m512i odd = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29, 27, 25, 23, 21, 19, 17,
+                                       15, 13, 11, 9, 7, 5, 3, 1);
+  store_register(to, _mm512_castsi512_si256(_mm512_permutexvar_epi16(odd, std::bit_cast<__m512i>(words))));
+#else
+  store_register(to, __builtin_convertvector(words >> 16, Halves));
+#endif
+}
 
 // Bytes are left to instructions for them: in the general form they are taken one by one.
 inline Words load_bytes(const std::uint8_t* from) {

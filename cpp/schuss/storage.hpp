@@ -57,15 +57,16 @@ constexpr Bits kSign = 0x80000000, kInfinity = 0x7F800000;
 
 inline float from_bf16(std::uint16_t half) { return float_of(Bits{half} << 16); }
 
-// `noise` to add below the last bit that is kept, or the half of it, and a little less for an even result's sake. A NaN
-// stays one: those that arithmetic gives have the upper bit of the mantissa.
+// A word whose upper half is x rounded: with `noise` added below the last bit that is kept, or the half of it, and a
+// little less for an even result's sake. A NaN stays one: those that arithmetic gives have the upper bit of the
+// mantissa.
 template <class Words, class Floats>
-Words to_bf16(Floats x, Words noise) {
-  return (std::bit_cast<Words>(x) + (x == x ? noise : Words{})) >> 16;
+Words rounded_to_bf16(Floats x, Words noise) {
+  return std::bit_cast<Words>(x) + (x == x ? noise : Words{});
 }
 template <class Words, class Floats>
-Words to_bf16(Floats x) {
-  return to_bf16(x, 0x7FFF + (std::bit_cast<Words>(x) >> 16 & 1));
+Words rounded_to_bf16(Floats x) {
+  return rounded_to_bf16(x, 0x7FFF + (std::bit_cast<Words>(x) >> 16 & 1));
 }
 
 // ---- float16: five bits of exponent, ten of mantissa ----
@@ -222,7 +223,8 @@ void encode(const T* from, const Stored& to, Index at, Index count, const Noise&
     case Format::f64:
       return std::copy_n(from, count, to.at<double>(at)), void();
     case Format::bf16:
-      return halves([](float x, auto... n) { return static_cast<std::uint16_t>(to_bf16<Bits>(x, n...)); });
+      return halves(
+          [](float x, auto... n) { return static_cast<std::uint16_t>(rounded_to_bf16<Bits>(x, n...) >> 16); });
     case Format::f16:
       return halves([](float x, auto... n) { return to_f16(x, n...); });
     case Format::u8:
