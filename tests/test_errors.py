@@ -276,6 +276,7 @@ KERNEL_CASES = [
     ("sgd", (np.ones(3), np.ones(3)), {"lr": NAN}, ValueError, "lr must be in [0, inf), got nan"),
     ("sgd", (np.ones(3), np.ones(2)), {}, ValueError, "g has shape (2,), expected (3,) like theta"),
     ("sgd", ([np.ones(3)], np.ones(3)), {}, TypeError, "g is ndarray, expected a list like theta"),
+    ("sgd", (np.ones(3, np.float32), np.ones(3, np.float16)), {}, TypeError, "g is stored in fewer bits than theta"),
     ("sgd", ([np.ones(3)], []), {}, ValueError, "g has 0 arrays, expected 1 like theta"),
     ("adagrad", (np.ones(3), np.ones(3), None), {"step": 1}, ValueError, "r is None, expected the state that adagrad"),
     (

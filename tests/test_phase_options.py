@@ -414,6 +414,7 @@ STEP_ERRORS = [
     ("average", "ema", "phase['average'] is 'ema', expected None: the state was made for it at construction"),
     ("state_dtype", "uint8", "phase['state_dtype'] is 'uint8', expected None: the state was made"),
     ("clip", 1.0, "unknown option 'clip'"),
+    ("copies", [], "phase['copies'] cannot be set: copies are an argument of the optimizer"),
 ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import schuss
 from cases import LEVELS
 from schuss.reference import storage
 
@@ -162,6 +163,21 @@ def test_random_bits_of_one_value_are_even_over_the_steps_and_independent_of_its
         assert abs(products).max() < 5 / np.sqrt(steps)
     in_time = (centred[1:] * centred[:-1]).mean(axis=0) * 12
     assert abs(in_time).max() < 5 / np.sqrt(steps)
+
+
+def test_the_bits_of_a_part_are_those_of_its_place_in_the_tensor():
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    for first in (0, 512, 2**32 - 256, 2**33 + 256):
+        theta = storage.encode_bfloat16(x)
+        optimizer = schuss.SGD([theta.view(ml_dtypes.bfloat16)], lr=0.1)
+        optimizer._extras[0]["places"] = [(3, first)]
+        optimizer.step([x])
+        moved = storage.decode_bfloat16(storage.encode_bfloat16(x)) - np.float32(0.1) * x
+        noise = storage.noise(x.size, 4, 16, seed=0, step=1, tensor=3, first=first)
+        np.testing.assert_array_equal(theta, storage.encode_bfloat16(moved, noise))
+    optimizer._extras[0]["places"] = [(3, 100)]
+    with pytest.raises(ValueError, match="begins at element 100 of its tensor, expected a multiple of 256"):
+        optimizer.step([x])
 
 
 ERRORS = [

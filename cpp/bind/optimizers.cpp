@@ -94,16 +94,19 @@ Plan plan_for(const py::list& groups, const py::list& grads, double number, cons
 }
 
 // `grads` has a list of gradients for each group. The plan owns a reference to every array, so other threads may drop
-// theirs while the GIL is released.
-void step(const py::list& groups, const py::list& grads, double number, int num_threads, const py::list& notes) {
+// theirs while the GIL is released. False, and nothing is modified, if a gradient needs a step with what is around it.
+bool step(const py::list& groups, const py::list& grads, double number, int num_threads, const py::list& notes) {
+  bool alone = true;
   const Plan plan = plan_for(groups, grads, number,
-                             [](Plan& to, const Arrays& arrays, const Entry& entry, const void* options,
-                                const py::tuple&) { to.add(arrays, entry.update, options); });
+                             [&](Plan& to, const Arrays& arrays, const Entry& entry, const void* options,
+                                 const py::tuple&) { alone = alone && to.add(arrays, entry.update, options); });
+  if (!alone) return false;
   {
     const py::gil_scoped_release released;
     run(plan.jobs, thread_count(num_threads));
   }
   note(notes);
+  return true;
 }
 
 // A step with all that is done around it. Where the norm of the gradients is measured, it is noted in `measured` under
@@ -172,7 +175,7 @@ void register_optimizers(py::module_& module) {
   module.def(
       "step", &step, py::arg("groups"), py::arg("grads"), py::arg("number"), py::arg("num_threads"), py::arg("notes"),
       "Takes step `number` with every parameter of every group, in place, in one parallel region; 0 threads stand "
-      "for the default. Afterwards notes every (dict, key, value).");
+      "for the default. Afterwards notes every (dict, key, value). False if a gradient is in fewer bits.");
   module.def("step_phase", &step_phase, py::arg("groups"), py::arg("grads"), py::arg("number"), py::arg("num_threads"),
              py::arg("notes"), py::arg("request"), py::arg("measured"), py::arg("notes_if_skipped"),
              "Likewise, with all that is done around the update rule; whether the step has been taken.");

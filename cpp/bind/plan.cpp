@@ -80,7 +80,7 @@ const View& Plan::add_view(const py::handle& list, std::size_t i, Access access,
   return views.back();
 }
 
-void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* options) {
+bool Plan::add(const Arrays& arrays, const Update (&update)[2], const void* options) {
   for (std::size_t i = 0; i < arrays.labels.size(); ++i) {
     const std::size_t first = views.size();
     const auto add_array = [&](const py::handle& list, std::size_t argument, Access access) {
@@ -91,7 +91,11 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
     Tensor tensor{};
     tensor.theta = add_array(arrays.written[0], 0, Access::write);
     tensor.size = views[first].size();
-    tensor.gradient = add_array(arrays.grads, 1, Access::read);
+    const View& gradient =
+        add_view(arrays.grads, i, Access::read, arrays.name(1, i), gradient_formats(views[first].format));
+    require_same_shape(gradient, views[first]);
+    if (gradient.format != views[first].format) return false;
+    tensor.gradient = gradient.data();
     for (std::size_t k = 1; k < arrays.written.size(); ++k) {
       const py::handle list = PyTuple_GET_ITEM(arrays.written.ptr(), k);
       if (!list.is_none()) tensor.states[k - 1] = add_array(list, k + 1, Access::write);
@@ -100,6 +104,7 @@ void Plan::add(const Arrays& arrays, const Update (&update)[2], const void* opti
     for (std::size_t k = first; k < views.size(); ++k) bytes += views[k].bytes_moved();
     jobs.push_back({tensor, update[views[first].format == Format::f64], options, bytes});
   }
+  return true;
 }
 
 void Plan::add(const Arrays& arrays, const Entry& rule, const void* options, const Extras& extras,

@@ -79,8 +79,9 @@ struct Plan {
   std::vector<Staging> stagings;  // one for each job, or none
   std::vector<std::shared_ptr<const void>> bound;
 
-  // Adds a job for each parameter; update[0] does it in float32, update[1] in float64.
-  void add(const Arrays& arrays, const Update (&update)[2], const void* bound);
+  // Adds a job for each parameter; update[0] does it in float32, update[1] in float64. False if a gradient is stored in
+  // fewer bits than that, which a rule alone does not read.
+  bool add(const Arrays& arrays, const Update (&update)[2], const void* bound);
 
   // Likewise, with what is done around it.
   void add(const Arrays& arrays, const Entry& rule, const void* bound, const Extras& extras, bool writes_gradient);

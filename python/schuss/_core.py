@@ -67,8 +67,9 @@ compiler: str = _core.compiler
 openmp_version: str = _core.openmp_version  # "" where the build has no OpenMP
 
 rules: Callable[[], dict[str, Rule]] = _core.rules
-# The groups, their gradients, the number of the step, of threads, and what to note where when it is done.
-step: Callable[[list[Group], list[list[Any]], int, int, Notes], None] = _core.step
+# The groups, their gradients, the number of the step, of threads, and what to note where when it is done. False, and
+# nothing is done, if a gradient is in fewer bits than its parameter.
+step: Callable[[list[Group], list[list[Any]], int, int, Notes], bool] = _core.step
 # Likewise, then what to do around the rule, where to note the norm, and what to note if the step is left out.
 step_phase: Callable[[list[Group], list[list[Any]], int, int, Notes, dict[str, Any], dict[str, Any], Notes], bool] = (
     _core.step_phase

@@ -116,7 +116,8 @@ class Kernel:
         g = lists.pop("g")
         group: _core.Group = (self.name, values, tuple(lists.values()), tuple(arrays), labels, {})
         count = 0 if num_threads is None else threads.check_num_threads(num_threads)
-        _core.step([group], [g or []], step, count, [])
+        if not _core.step([group], [g or []], step, count, []):
+            raise TypeError("g is stored in fewer bits than theta, expected an array of its dtype")
 
 
 def _as_lists(arrays: dict[str, Any]) -> tuple[list[str], dict[str, list[Any] | None]]:

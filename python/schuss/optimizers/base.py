@@ -220,11 +220,9 @@ class Optimizer(Holdings):
         number, own = self.steps + 1, self.__dict__
         notes = [(own, "steps", number), *self._notes()]
         if request is None:
-            try:
-                _core.step(plan, by_group, number, self.num_threads or 0, notes)
+            if _core.step(plan, by_group, number, self.num_threads or 0, notes):
                 return True
-            except TypeError:  # gradients in fewer bits, which the rule alone does not read, or wrong ones
-                request = self._request = phases.request(self.phase, self.groups[0]["convention"])
+            request = self._request = phases.request(self.phase, self.groups[0]["convention"])
         if self.phase["average"]:
             notes.append((own, "averaged", self.averaged + 1))
             request["averaged"] = self.averaged

@@ -61,6 +61,8 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
 
 def check(phase: dict[str, Any]) -> dict[str, Any]:
     """All options as plain values; raises TypeError or ValueError, naming it, if one is unknown or out of its range."""
+    if "copies" in phase:
+        raise ValueError("phase['copies'] cannot be set: copies are an argument of the optimizer")
     if unknown := [name for name in phase if name not in DEFAULTS]:
         raise TypeError(f"unknown option {unknown[0]!r}, expected {', '.join(DEFAULTS)} or copies")
     if lacking := [name for name in DEFAULTS if name not in phase]:

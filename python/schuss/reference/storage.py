@@ -47,13 +47,14 @@ def random_words(key: int, indices: Array) -> Array:
     return x ^ x >> np.uint32(16)
 
 
-def noise(size: int, operand: int, bits: int, *, seed: int, step: int, tensor: int) -> Array:
+def noise(size: int, operand: int, bits: int, *, seed: int, step: int, tensor: int, first: int = 0) -> Array:
     """Random bits for each value of an array: the states of a parameter are operands 0, 1, …, itself is 4.
 
-    Value i has column i mod 256 XOR row ⌊i / 256⌋; both are the upper bits of random words.
+    The array begins at element `first` of its tensor. Element i of that has column i mod 256 XOR row ⌊i / 256⌋; both
+    are the upper bits of random words.
     """
     key = key_of(seed, step, tensor, operand)
-    index = np.arange(size)
+    index = first + np.arange(size)
     columns, rows = random_words(key, index % SCALED), random_words(mix(key), index // SCALED)
     return (columns >> np.uint32(32 - bits)) ^ (rows >> np.uint32(32 - bits))
 
