@@ -323,6 +323,20 @@ def test_parameters_that_share_memory_are_stepped_in_turn_by_torch():
     assert torch.equal(*made)
 
 
+@pytest.mark.parametrize("first", [0, 2], ids=["its parameter", "partly in its parameter"])
+def test_gradients_in_a_parameter_are_torchs(first):
+    made = []
+    for module in (drop_ins, torch.optim):
+        whole = torch.linspace(1, 2, 8)
+        p = torch.nn.Parameter(whole[:6])
+        optimizer = module.AdamW([p], lr=0.25, weight_decay=0.5, foreach=False)
+        for number in range(4):
+            p.grad = torch.ones(6) if number == 1 else whole[first : first + 6]
+            optimizer.step()
+        made.append(whole)
+    torch.testing.assert_close(*made)
+
+
 @every_class
 def test_older_versions_of_torch_are_read_by_methods(name, monkeypatch):
     monkeypatch.setattr("schuss.torch.base.TABLE", None)

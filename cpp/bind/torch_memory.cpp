@@ -3,6 +3,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <string>
 
 namespace schuss::bind {
@@ -41,6 +43,8 @@ bool is_contiguous(const Memory& m) {
 
 }  // namespace
 
+Index Memory::size() const { return std::accumulate(shape, shape + ndim, Index{1}, std::multiplies<>()); }
+
 bool is_dense(const Memory& m) {
   if (is_contiguous(m)) return true;
   std::vector<int> order;
@@ -69,13 +73,9 @@ Reader::Reader(const py::tuple& types, const py::object& table) : types_(types) 
   if (table_->major != 1 || !table_->describe) table_ = nullptr;
 }
 
-std::optional<Memory> Reader::read(PyObject* tensor) {
-  if (!is_plain(tensor)) return {};
-  std::optional<Memory> m = table_ ? by_table(tensor) : by_methods(tensor);
-  if (!m) return {};
-  for (int i = 0; i < m->ndim; ++i) m->size *= m->shape[i];
-  if (m->size > 0 && !m->data) return {};
-  return m;
+bool Reader::read(PyObject* tensor, Memory& m) {
+  if (!is_plain(tensor) || !(table_ ? by_table(tensor, m) : by_methods(tensor, m))) return false;
+  return m.data || m.size() == 0;
 }
 
 bool Reader::is_plain(PyObject* tensor) const {
@@ -84,32 +84,38 @@ bool Reader::is_plain(PyObject* tensor) const {
   return false;
 }
 
-std::optional<Memory> Reader::by_table(PyObject* tensor) const {
+bool Reader::by_table(PyObject* tensor, Memory& m) const {
   DLTensor d;
   if (table_->describe(tensor, &d) != 0) {
     PyErr_Clear();  // it is not strided, say
-    return {};
+    return false;
   }
-  if (d.device_type != kCpu || d.code != kFloat || d.lanes != 1 || (d.bits != 32 && d.bits != 64)) return {};
-  return Memory{static_cast<char*>(d.data) + d.byte_offset, d.bits / 8, 1, d.ndim, d.shape, d.strides};
+  if (d.device_type != kCpu || d.code != kFloat || d.lanes != 1 || (d.bits != 32 && d.bits != 64)) return false;
+  m.data = static_cast<char*>(d.data) + d.byte_offset;
+  m.itemsize = d.bits / 8;
+  m.ndim = d.ndim;
+  m.shape = d.shape;
+  m.strides = d.strides;
+  return true;
 }
 
-std::optional<Memory> Reader::by_methods(PyObject* object) {
+bool Reader::by_methods(PyObject* object, Memory& m) {
   const py::handle tensor(object);
   const auto said = [&](const py::handle& what) { return std::string(py::str(what)); };
   const std::string dtype = said(tensor.attr("dtype"));
   if ((dtype != "torch.float32" && dtype != "torch.float64") || said(tensor.attr("device").attr("type")) != "cpu" ||
       said(tensor.attr("layout")) != "torch.strided")
-    return {};
+    return false;
   const auto keep = [&](const py::handle& numbers) {
     kept_.push_back(numbers.cast<std::vector<std::int64_t>>());
     return kept_.back().data();
   };
-  const std::int64_t* const shape = keep(tensor.attr("shape"));
-  const int ndim = static_cast<int>(kept_.back().size());
-  const std::int64_t* const strides = keep(tensor.attr("stride")());
-  void* const data = reinterpret_cast<void*>(tensor.attr("data_ptr")().cast<std::uintptr_t>());
-  return Memory{data, dtype == "torch.float32" ? 4 : 8, 1, ndim, shape, strides};
+  m.data = reinterpret_cast<void*>(tensor.attr("data_ptr")().cast<std::uintptr_t>());
+  m.itemsize = dtype == "torch.float32" ? 4 : 8;
+  m.shape = keep(tensor.attr("shape"));
+  m.ndim = static_cast<int>(kept_.back().size());
+  m.strides = keep(tensor.attr("stride")());
+  return true;
 }
 
 }  // namespace schuss::bind

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "bind/bind.hpp"
@@ -17,9 +16,10 @@ struct ExchangeTable;  // DLPack's
 struct Memory {
   void* data = nullptr;
   int itemsize = 0;
-  Index size = 0;
   int ndim = 0;
   const std::int64_t *shape = nullptr, *strides = nullptr;
+
+  Index size() const;
 };
 
 // Whether the elements fill a stretch of memory, in whatever order of the dimensions.
@@ -34,15 +34,17 @@ class Reader {
   // Of these types; `table` is a capsule with DLPack's table, or None.
   Reader(const py::tuple& types, const py::object& table);
 
-  // The memory of a float32 or float64 tensor on the CPU, or nothing. Its shape is there until it is forgotten.
-  std::optional<Memory> read(PyObject* tensor);
+  // Finds the memory of a float32 or float64 tensor on the CPU; false for any other. Its shape is there until it is
+  // forgotten. It is filled in where the caller has it: copying what has only just been written takes longer than
+  // reading it.
+  bool read(PyObject* tensor, Memory& memory);
 
   void forget() { kept_.clear(); }
 
  private:
   bool is_plain(PyObject* tensor) const;
-  std::optional<Memory> by_table(PyObject* tensor) const;
-  std::optional<Memory> by_methods(PyObject* tensor);
+  bool by_table(PyObject* tensor, Memory& memory) const;
+  bool by_methods(PyObject* tensor, Memory& memory);
 
   py::tuple types_;
   const ExchangeTable* table_ = nullptr;

@@ -141,12 +141,12 @@ class DropIn(Optimizer):
             return None
         rule, states = found
         params, state = group["params"], self.state
+        added = kernels.add(rule, states, self.scalars, params, None, state)
+        if added is not None:
+            return added
         if any(hasattr(p, "to_local") for p in params if type(p) not in PLAIN):
             return self._add_local(kernels, group, rule, states)
-        added = kernels.add(rule, states, self.scalars, params, None, state)
-        if added is None and self._begin_state(group):
-            added = kernels.add(rule, states, self.scalars, params, None, state)
-        return added
+        return kernels.add(rule, states, self.scalars, params, None, state) if self._begin_state(group) else None
 
     def _begin_state(self, group: Group) -> bool:
         """Let torch make the state of parameters that have a gradient for the first time. Whether there were any."""
