@@ -6,6 +6,7 @@
 #include <functional>
 #include <numeric>
 #include <string>
+#include <utility>
 
 namespace schuss::bind {
 
@@ -31,6 +32,22 @@ namespace {
 
 constexpr std::int32_t kCpu = 1;
 constexpr std::uint8_t kFloat = 2;
+
+// Fills in what a description says; false if it is not of a float32 or float64 tensor on the CPU.
+bool take(const DLTensor& d, Memory& m) {
+  if (d.device_type != kCpu || d.code != kFloat || d.lanes != 1 || (d.bits != 32 && d.bits != 64)) return false;
+  m.data = static_cast<char*>(d.data) + d.byte_offset;
+  m.itemsize = d.bits / 8;
+  m.ndim = d.ndim;
+  m.shape = d.shape;
+  m.strides = d.strides;
+  return true;
+}
+
+constexpr Py_ssize_t kLeastSize = sizeof(PyObject) + sizeof(void*);  // of an object with a C++ tensor
+
+// Where the C++ tensor is looked for: it is the first thing in the object.
+const char* tensor_in(PyObject* object) { return reinterpret_cast<const char*>(object) + sizeof(PyObject); }
 
 bool is_contiguous(const Memory& m) {
   std::int64_t expected = 1;
@@ -59,14 +76,9 @@ bool is_dense(const Memory& m) {
   return true;
 }
 
-bool is_like(const Memory& a, const Memory& b) {
-  if (a.ndim != b.ndim || a.itemsize != b.itemsize) return false;
-  for (int i = 0; i < a.ndim; ++i)
-    if (a.shape[i] != b.shape[i] || (a.shape[i] != 1 && a.strides[i] != b.strides[i])) return false;
-  return true;
-}
-
-Reader::Reader(const py::tuple& types, const py::object& table) : types_(types) {
+Reader::Reader(const py::tuple& types, const py::object& table, std::uintptr_t describe)
+    : types_(types), describe_(reinterpret_cast<Describe>(describe)) {
+  for (const py::handle type : types) kinds_.push_back({reinterpret_cast<PyTypeObject*>(type.ptr()), false, false});
   if (table.is_none()) return;
   table_ = static_cast<const ExchangeTable*>(PyCapsule_GetPointer(table.ptr(), "dlpack_exchange_api"));
   if (!table_) throw py::error_already_set();
@@ -74,29 +86,39 @@ Reader::Reader(const py::tuple& types, const py::object& table) : types_(types) 
 }
 
 bool Reader::read(PyObject* tensor, Memory& m) {
-  if (!is_plain(tensor) || !(table_ ? by_table(tensor, m) : by_methods(tensor, m))) return false;
-  return m.data || m.size() == 0;
-}
-
-bool Reader::is_plain(PyObject* tensor) const {
-  for (const py::handle type : types_)
-    if (reinterpret_cast<PyObject*>(Py_TYPE(tensor)) == type.ptr()) return true;
+  for (Kind& kind : kinds_) {
+    if (kind.type != Py_TYPE(tensor)) continue;
+    if (!(kind.seen ? directly(tensor, m) : table_ ? by_table(tensor, m) : by_methods(tensor, m))) return false;
+    if (!std::exchange(kind.looked, true)) kind.seen = is_seen(tensor, m);
+    return m.data || m.size() == 0;
+  }
   return false;
 }
 
 bool Reader::by_table(PyObject* tensor, Memory& m) const {
   DLTensor d;
-  if (table_->describe(tensor, &d) != 0) {
-    PyErr_Clear();  // it is not strided, say
+  if (table_->describe(tensor, &d) == 0) return take(d, m);
+  PyErr_Clear();  // it is not strided, say
+  return false;
+}
+
+bool Reader::directly(PyObject* tensor, Memory& m) const {
+  DLTensor d;
+  try {
+    describe_(tensor_in(tensor), &d);
+  } catch (const std::exception&) {
     return false;
   }
-  if (d.device_type != kCpu || d.code != kFloat || d.lanes != 1 || (d.bits != 32 && d.bits != 64)) return false;
-  m.data = static_cast<char*>(d.data) + d.byte_offset;
-  m.itemsize = d.bits / 8;
-  m.ndim = d.ndim;
-  m.shape = d.shape;
-  m.strides = d.strides;
-  return true;
+  return take(d, m);
+}
+
+// Whether there is the address that torch calls the tensor's, and what it says of it is what the table has said. A C++
+// tensor is no more than this address, and what holds for one object holds for all of its type.
+bool Reader::is_seen(PyObject* tensor, const Memory& by_table) const {
+  if (!table_ || !describe_ || Py_TYPE(tensor)->tp_basicsize < kLeastSize) return false;
+  const py::int_ there(*reinterpret_cast<const std::uintptr_t*>(tensor_in(tensor)));
+  Memory m;
+  return there.equal(py::getattr(py::handle(tensor), "_cdata", py::none())) && directly(tensor, m) && m == by_table;
 }
 
 bool Reader::by_methods(PyObject* object, Memory& m) {

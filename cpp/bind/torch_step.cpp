@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "bind/bind.hpp"
@@ -60,6 +61,10 @@ struct Work {
   Stretches memory;
 };
 
+using Names = std::span<PyObject* const>;
+
+Names names_in(const py::tuple& tuple) { return {PySequence_Fast_ITEMS(tuple.ptr()), tuple.size()}; }
+
 py::object attribute(PyObject* object, PyObject* name) {
   return py::reinterpret_steal<py::object>(PyObject_GetAttr(object, name));
 }
@@ -95,7 +100,8 @@ bool is_negated(PyObject* tensor) { return py::handle(tensor).attr("is_neg")().c
 
 class TorchStep {
  public:
-  TorchStep(const py::tuple& types, const py::object& table) : reader_(types, table) {}
+  TorchStep(const py::tuple& types, const py::object& table, std::uintptr_t describe)
+      : reader_(types, table, describe) {}
 
   // Forgets what an earlier step has left.
   void begin() {
@@ -110,18 +116,19 @@ class TorchStep {
   // kernels do not cover the tensors.
   py::object add(const py::str& rule, const py::tuple& states, const py::tuple& scalars, const py::list& params,
                  const py::object& grads, const py::dict& state) {
+    const Names state_names = names_in(states), scalar_names = names_in(scalars);
     Group group{&find(rule), scalars.size(), {}, {}};
     group.members.reserve(params.size());
     py::list stepped;
     InOrder next_state(state);
-    for (std::size_t i = 0; i < params.size(); ++i) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(params.ptr()); ++i) {
       PyObject* const param = PyList_GET_ITEM(params.ptr(), i);
       py::object gradient = grads.is_none() ? attribute(param, grad_name())
                                             : py::reinterpret_borrow<py::object>(PyList_GetItem(grads.ptr(), i));
       if (!gradient) throw py::error_already_set();
       if (gradient.is_none()) continue;
       PyObject* const own = next_state.find(param);
-      if (!add_member(group, param, std::move(gradient), states, scalars, own)) return py::none();
+      if (!add_member(group, param, std::move(gradient), state_names, scalar_names, own)) return py::none();
       stepped.append(py::handle(param));
       if (--until_rousing_ == 0) threads.team().rouse();
     }
@@ -158,8 +165,7 @@ class TorchStep {
     return name;
   }
 
-  bool add_member(Group& group, PyObject* param, py::object gradient, const py::tuple& states, const py::tuple& scalars,
-                  PyObject* own) {
+  bool add_member(Group& group, PyObject* param, py::object gradient, Names states, Names scalars, PyObject* own) {
     Memory theta, other;
     if (!reader_.read(param, theta) || !reader_.read(gradient.ptr(), other)) return false;
     if (!is_like(other, theta) || !is_dense(theta)) return false;
@@ -171,15 +177,14 @@ class TorchStep {
     member.tensor = {size, theta.data, other.data, {}};
     member.itemsize = theta.itemsize;
     for (std::size_t k = 0; k < states.size(); ++k) {
-      PyObject* const name = PyTuple_GET_ITEM(states.ptr(), k);
-      if (name == Py_None) continue;
-      PyObject* const tensor = find_state(own, name);
+      if (states[k] == Py_None) continue;
+      PyObject* const tensor = find_state(own, states[k]);
       if (!tensor || !reader_.read(tensor, other) || !is_like(other, theta)) return false;
       member.tensor.states[k] = other.data;
     }
     std::array<double, kMaxScalars> values{};
     for (std::size_t k = 0; k < scalars.size(); ++k) {
-      PyObject* const tensor = find_state(own, PyTuple_GET_ITEM(scalars.ptr(), k));
+      PyObject* const tensor = find_state(own, scalars[k]);
       if (!tensor || !reader_.read(tensor, other) || other.size() != 1) return false;
       member.scalars[k] = {other.data, other.itemsize};
       values[k] = member.scalars[k].get();
@@ -253,7 +258,8 @@ class TorchStep {
 
 void register_torch(py::module_& module) {
   py::class_<TorchStep>(module, "TorchStep", py::module_local())
-      .def(py::init<const py::tuple&, const py::object&>(), py::arg("types"), py::arg("table"))
+      .def(py::init<const py::tuple&, const py::object&, std::uintptr_t>(), py::arg("types"), py::arg("table"),
+           py::arg("describe"))
       .def("begin", &TorchStep::begin, "Forgets what an earlier step has left.")
       .def("add", &TorchStep::add, py::arg("rule"), py::arg("states"), py::arg("scalars"), py::arg("params"),
            py::arg("grads"), py::arg("state"),
