@@ -108,6 +108,7 @@ class TorchStep {
     groups_.clear();
     reader_.forget();
     until_rousing_ = rouse_after_;
+    if (rouse_after_ > 0 && threads.team().in_a_row()) threads.team().rouse();
   }
 
   // Adds the parameters that have a gradient; those with state are in the dict `state`. `states` has the names of the

@@ -60,6 +60,7 @@ class Team {
 
   // Wakes the helpers up, who then wait awake for a call that is about to come.
   void rouse() {
+    if (in_a_row()) follows_ = true;
     row_ = true;
     next_round();
   }
@@ -134,7 +135,7 @@ class Team {
   void open(Job& job, int helpers) {
     job_ = &job;
     wanted_.store(helpers, std::memory_order_relaxed);
-    row_ = in_a_row();
+    row_ = follows_.exchange(false) || in_a_row();
     gate_.store(kOpen, std::memory_order_release);
     next_round();
   }
@@ -195,6 +196,7 @@ class Team {
   std::atomic<std::uint32_t> gate_{0};   // the number of helpers inside, and kOpen
   std::atomic<std::uint32_t> round_{0};  // counts jobs, and the times that helpers were roused; they sleep on it
   std::atomic<std::int64_t> closed_{0};  // when the last call ended
+  std::atomic<bool> follows_{false};     // whether the call that is about to come was announced in a row
   std::atomic<bool> row_{false};         // whether the last job came in a row with the one before, or one is coming
 };
 
