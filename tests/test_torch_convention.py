@@ -85,6 +85,21 @@ def test_ten_steps_equal_torch(cls, ours, peer, theirs, common, scalars_in):
         np.testing.assert_allclose(mine, parameter.detach().numpy(), rtol=tolerance, atol=tolerance * moved)
 
 
+@pytest.mark.parametrize(("cls", "ours", "peer", "theirs"), CASES)
+def test_a_nan_goes_where_it_goes_in_torch(cls, ours, peer, theirs):
+    mine = np.linspace(-1, 1, 40)
+    parameter = torch.nn.Parameter(torch.from_numpy(mine.copy()))
+    optimizer = cls([mine], convention="torch", **ours)
+    expected = getattr(torch.optim, peer)([parameter], foreach=False, **theirs)
+    for k in range(4):
+        gradient = np.cos(np.arange(40.0) + k)
+        gradient[k] = np.nan
+        optimizer.step([gradient])
+        parameter.grad = torch.from_numpy(gradient)
+        expected.step()
+    np.testing.assert_allclose(mine, parameter.detach(), rtol=1e-6)
+
+
 def test_the_average_of_asgd_is_torchs():
     start = torch.randn(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     parameter, mine = torch.nn.Parameter(start.clone()), start.numpy().copy()

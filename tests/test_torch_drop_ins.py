@@ -259,10 +259,11 @@ def test_sparse_gradients_are_torchs():
     tables = []
     for module in (drop_ins, torch.optim):
         table = torch.nn.Embedding(10, 3, sparse=True, _weight=torch.ones(10, 3))
-        optimizer = module.SGD(table.parameters(), lr=0.1)
-        table(torch.tensor([1, 4])).sum().backward()
+        dense = torch.nn.Parameter(torch.ones(3))
+        optimizer = module.SGD([dense, *table.parameters()], lr=0.1)
+        (table(torch.tensor([1, 4])) * dense).sum().backward()
         optimizer.step()
-        tables.append(table.weight.detach())
+        tables.append(torch.vstack([table.weight.detach(), dense.detach()]))
     assert torch.equal(*tables)
 
 
@@ -286,6 +287,16 @@ def test_memory_that_moves_is_followed():
     p.data = torch.full((3,), 5.0)
     optimizer.step()
     assert torch.equal(p.detach(), torch.full((3,), 4.5))
+    with torch.no_grad():
+        p.set_(torch.full((2,), 3.0))
+    p.grad = torch.ones(2)
+    optimizer.step()
+    assert torch.equal(p.detach(), torch.full((2,), 2.5))
+    other = torch.nn.Parameter(torch.full((4,), 7.0))
+    p.grad, other.grad = None, torch.ones(4)
+    torch.utils.swap_tensors(p, other)
+    optimizer.step()
+    assert torch.equal(p.detach(), torch.full((4,), 6.5))
     module = torch.nn.Linear(2, 2)
     optimizer = drop_ins.Adam(module.parameters(), lr=0.1)
     module.double()
@@ -323,9 +334,25 @@ def test_parameters_that_share_memory_are_stepped_in_turn_by_torch():
     assert torch.equal(*made)
 
 
+@pytest.mark.parametrize("first", [0, 2], ids=["its parameter", "partly in its parameter"])
+def test_gradients_in_a_parameter_are_torchs(first):
+    made = []
+    for module in (drop_ins, torch.optim):
+        whole = torch.linspace(1, 2, 8)
+        p = torch.nn.Parameter(whole[:6])
+        optimizer = module.AdamW([p], lr=0.25, weight_decay=0.5, foreach=False)
+        for number in range(4):
+            p.grad = torch.ones(6) if number == 1 else whole[first : first + 6]
+            optimizer.step()
+        made.append(whole)
+    torch.testing.assert_close(*made)
+
+
 @every_class
-def test_older_versions_of_torch_are_read_by_methods(name, monkeypatch):
-    monkeypatch.setattr("schuss.torch.base.TABLE", None)
+@pytest.mark.parametrize("missing", [{"DESCRIBE": 0}, {"DESCRIBE": 0, "TABLE": None}], ids=["table", "methods"])
+def test_tensors_are_read_by_what_a_version_of_torch_offers(name, missing, monkeypatch):
+    for what, value in missing.items():
+        monkeypatch.setattr(f"schuss.torch.base.{what}", value)
     made = pair(name)
     for number in range(3):
         step(made, number)

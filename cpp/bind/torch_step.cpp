@@ -3,13 +3,13 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "bind/bind.hpp"
 #include "bind/registry.hpp"
+#include "bind/stretches.hpp"
 #include "bind/torch_memory.hpp"
 #include "schuss/threads.hpp"
 
@@ -18,6 +18,9 @@ namespace schuss::bind {
 namespace {
 
 constexpr std::size_t kMaxScalars = 3;
+
+// The helpers are woken up when so many parameters are left to be read, which takes about as long as waking up.
+constexpr Index kAhead = 100;
 
 // A tensor of one element, such as the number of steps taken.
 struct Scalar {
@@ -50,19 +53,17 @@ struct Group {
   std::vector<std::array<double, kMaxScalars>> clocks;
 };
 
-using Stretch = std::pair<const char*, const char*>;  // of memory, from its first byte to behind its last one
-
 // What a step is to do, when all that it needs is known.
 struct Work {
   std::vector<std::shared_ptr<const void>> bound;
   std::vector<Job> jobs;
   std::vector<std::pair<Scalar, double>> after;
-  std::vector<Stretch> written;
-
-  void write(const void* from, Index bytes) {
-    if (bytes > 0) written.emplace_back(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
-  }
+  Stretches memory;
 };
+
+using Names = std::span<PyObject* const>;
+
+Names names_in(const py::tuple& tuple) { return {PySequence_Fast_ITEMS(tuple.ptr()), tuple.size()}; }
 
 py::object attribute(PyObject* object, PyObject* name) {
   return py::reinterpret_steal<py::object>(PyObject_GetAttr(object, name));
@@ -99,12 +100,15 @@ bool is_negated(PyObject* tensor) { return py::handle(tensor).attr("is_neg")().c
 
 class TorchStep {
  public:
-  TorchStep(const py::tuple& types, const py::object& table) : reader_(types, table) {}
+  TorchStep(const py::tuple& types, const py::object& table, std::uintptr_t describe)
+      : reader_(types, table, describe) {}
 
   // Forgets what an earlier step has left.
   void begin() {
     groups_.clear();
     reader_.forget();
+    until_rousing_ = rouse_after_;
+    if (rouse_after_ > 0 && threads.team().in_a_row()) threads.team().rouse();
   }
 
   // Adds the parameters that have a gradient; those with state are in the dict `state`. `states` has the names of the
@@ -113,19 +117,21 @@ class TorchStep {
   // kernels do not cover the tensors.
   py::object add(const py::str& rule, const py::tuple& states, const py::tuple& scalars, const py::list& params,
                  const py::object& grads, const py::dict& state) {
+    const Names state_names = names_in(states), scalar_names = names_in(scalars);
     Group group{&find(rule), scalars.size(), {}, {}};
     group.members.reserve(params.size());
     py::list stepped;
     InOrder next_state(state);
-    for (std::size_t i = 0; i < params.size(); ++i) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(params.ptr()); ++i) {
       PyObject* const param = PyList_GET_ITEM(params.ptr(), i);
       py::object gradient = grads.is_none() ? attribute(param, grad_name())
                                             : py::reinterpret_borrow<py::object>(PyList_GetItem(grads.ptr(), i));
       if (!gradient) throw py::error_already_set();
       if (gradient.is_none()) continue;
       PyObject* const own = next_state.find(param);
-      if (!add_member(group, param, std::move(gradient), states, scalars, own)) return py::none();
+      if (!add_member(group, param, std::move(gradient), state_names, scalar_names, own)) return py::none();
       stepped.append(py::handle(param));
+      if (--until_rousing_ == 0) threads.team().rouse();
     }
     py::list clocks;
     for (const auto& clock : group.clocks) {
@@ -141,12 +147,14 @@ class TorchStep {
   // and what the scalars are after it. Gives False, and nothing has been modified, if tensors overlap.
   bool run(const py::list& orders, int num_threads) {
     const std::vector<Group> groups = std::exchange(groups_, {});  // owns the gradients until the end
-    Work work;
+    const int count = num_threads > 0 ? num_threads : threads.count();
+    Work work = reserved(groups);
     for (std::size_t i = 0; i < groups.size(); ++i) add_work(work, groups[i], orders[i]);
-    if (!is_disjoint(std::move(work.written))) return false;
+    if (overlap_.is_in(std::move(work.memory))) return false;
+    plan_rousing(work.jobs, count);
     {
       const py::gil_scoped_release released;
-      schuss::run(work.jobs, num_threads > 0 ? num_threads : threads.count());
+      schuss::run(work.jobs, count);
     }
     for (const auto& [scalar, value] : work.after) scalar.set(value);
     return true;
@@ -158,35 +166,31 @@ class TorchStep {
     return name;
   }
 
-  bool add_member(Group& group, PyObject* param, py::object gradient, const py::tuple& states, const py::tuple& scalars,
-                  PyObject* own) {
-    const std::optional<Memory> theta = reader_.read(param), g = reader_.read(gradient.ptr());
-    if (!theta || !g || !is_like(*g, *theta) || !is_dense(*theta)) return false;
-    if (theta->size == 1 && (is_negated(param) || is_negated(gradient.ptr()))) return false;
-    Member member{std::move(gradient),
-                  py::reinterpret_borrow<py::object>(own),
-                  {theta->size, theta->data, g->data, {}},
-                  theta->itemsize,
-                  {},
-                  0};
+  bool add_member(Group& group, PyObject* param, py::object gradient, Names states, Names scalars, PyObject* own) {
+    Memory theta, other;
+    if (!reader_.read(param, theta) || !reader_.read(gradient.ptr(), other)) return false;
+    if (!is_like(other, theta) || !is_dense(theta)) return false;
+    const Index size = theta.size();
+    if (size == 1 && (is_negated(param) || is_negated(gradient.ptr()))) return false;
+    Member& member = group.members.emplace_back();
+    member.gradient = std::move(gradient);
+    member.state = py::reinterpret_borrow<py::object>(own);
+    member.tensor = {size, theta.data, other.data, {}};
+    member.itemsize = theta.itemsize;
     for (std::size_t k = 0; k < states.size(); ++k) {
-      PyObject* const name = PyTuple_GET_ITEM(states.ptr(), k);
-      if (name == Py_None) continue;
-      PyObject* const tensor = find_state(own, name);
-      const std::optional<Memory> memory = tensor ? reader_.read(tensor) : std::nullopt;
-      if (!memory || !is_like(*memory, *theta)) return false;
-      member.tensor.states[k] = memory->data;
+      if (states[k] == Py_None) continue;
+      PyObject* const tensor = find_state(own, states[k]);
+      if (!tensor || !reader_.read(tensor, other) || !is_like(other, theta)) return false;
+      member.tensor.states[k] = other.data;
     }
     std::array<double, kMaxScalars> values{};
     for (std::size_t k = 0; k < scalars.size(); ++k) {
-      PyObject* const tensor = find_state(own, PyTuple_GET_ITEM(scalars.ptr(), k));
-      const std::optional<Memory> memory = tensor ? reader_.read(tensor) : std::nullopt;
-      if (!memory || memory->size != 1) return false;
-      member.scalars[k] = {memory->data, memory->itemsize};
+      PyObject* const tensor = find_state(own, scalars[k]);
+      if (!tensor || !reader_.read(tensor, other) || other.size() != 1) return false;
+      member.scalars[k] = {other.data, other.itemsize};
       values[k] = member.scalars[k].get();
     }
     member.clock = clock_of(group, values);
-    group.members.push_back(std::move(member));
     return true;
   }
 
@@ -195,6 +199,21 @@ class TorchStep {
     const std::size_t clock = found - group.clocks.begin();
     if (found == group.clocks.end()) group.clocks.push_back(values);
     return clock;
+  }
+
+  static Work reserved(const std::vector<Group>& groups) {
+    std::size_t members = 0, states = 0, scalars = 0;
+    for (const Group& group : groups) {
+      members += group.members.size();
+      states += group.members.size() * group.entry->states.size();
+      scalars += group.members.size() * group.scalars;
+    }
+    Work work;
+    work.jobs.reserve(members);
+    work.after.reserve(scalars);
+    work.memory.written.reserve(members + states);
+    work.memory.read.reserve(members);
+    return work;
   }
 
   static void add_work(Work& work, const Group& group, const py::list& orders) {
@@ -209,10 +228,11 @@ class TorchStep {
     for (const Member& m : group.members) {
       const Index bytes = m.tensor.size * m.itemsize;
       Index streams = 3;
-      work.write(m.tensor.theta, bytes);
+      work.memory.write(m.tensor.theta, bytes);
+      work.memory.read_only(m.tensor.gradient, bytes);
       for (void* state : m.tensor.states) {
         if (!state) continue;
-        work.write(state, bytes);
+        work.memory.write(state, bytes);
         streams += 2;
       }
       work.jobs.push_back(
@@ -221,27 +241,26 @@ class TorchStep {
     }
   }
 
-  // Whether nothing that is written overlaps anything else that is. Looked at only when memory has changed.
-  bool is_disjoint(std::vector<Stretch>&& written) {
-    if (written == disjoint_) return true;
-    std::vector<Stretch> sorted = written;
-    std::sort(sorted.begin(), sorted.end());
-    for (std::size_t i = 1; i < sorted.size(); ++i)
-      if (sorted[i - 1].second > sorted[i].first) return false;
-    disjoint_ = std::move(written);
-    return true;
+  // Lets the next step wake up helpers while it reads its tensors, if it is like this one and this one is worth it.
+  void plan_rousing(const std::vector<Job>& jobs, int count) {
+    Index bytes = 0;
+    for (const Job& job : jobs) bytes += job.bytes;
+    rouse_after_ = threads.helpers(bytes, count) > 0 ? std::max<Index>(std::ssize(jobs) - kAhead, 1) : 0;
   }
 
   Reader reader_;
   std::vector<Group> groups_;
-  std::vector<Stretch> disjoint_;  // what has been found disjoint
+  Overlap overlap_;
+  Index rouse_after_ = 0;    // so many parameters, or never
+  Index until_rousing_ = 0;  // in this step
 };
 
 }  // namespace
 
 void register_torch(py::module_& module) {
   py::class_<TorchStep>(module, "TorchStep", py::module_local())
-      .def(py::init<const py::tuple&, const py::object&>(), py::arg("types"), py::arg("table"))
+      .def(py::init<const py::tuple&, const py::object&, std::uintptr_t>(), py::arg("types"), py::arg("table"),
+           py::arg("describe"))
       .def("begin", &TorchStep::begin, "Forgets what an earlier step has left.")
       .def("add", &TorchStep::add, py::arg("rule"), py::arg("states"), py::arg("scalars"), py::arg("params"),
            py::arg("grads"), py::arg("state"),

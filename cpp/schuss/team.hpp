@@ -58,6 +58,13 @@ class Team {
     closed_ = now();
   }
 
+  // Wakes the helpers up, who then wait awake for a call that is about to come.
+  void rouse() {
+    if (in_a_row()) follows_ = true;
+    row_ = true;
+    next_round();
+  }
+
   // Whether calls come in a row: then helpers are awake, and worth waking up if they are not.
   bool in_a_row() const { return now() - closed_ < kSpin; }
 
@@ -128,8 +135,12 @@ class Team {
   void open(Job& job, int helpers) {
     job_ = &job;
     wanted_.store(helpers, std::memory_order_relaxed);
-    row_ = in_a_row();
+    row_ = follows_.exchange(false) || in_a_row();
     gate_.store(kOpen, std::memory_order_release);
+    next_round();
+  }
+
+  void next_round() {
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
   }
@@ -183,9 +194,10 @@ class Team {
   Job* job_ = nullptr;                   // valid while the gate is open or somebody is inside
   std::atomic<int> wanted_{0};           // how many helpers the job may have
   std::atomic<std::uint32_t> gate_{0};   // the number of helpers inside, and kOpen
-  std::atomic<std::uint32_t> round_{0};  // counts jobs; helpers sleep on it
+  std::atomic<std::uint32_t> round_{0};  // counts jobs, and the times that helpers were roused; they sleep on it
   std::atomic<std::int64_t> closed_{0};  // when the last call ended
-  std::atomic<bool> row_{false};         // whether the last job came in a row with the one before
+  std::atomic<bool> follows_{false};     // whether the call that is about to come was announced in a row
+  std::atomic<bool> row_{false};         // whether the last job came in a row with the one before, or one is coming
 };
 
 }  // namespace schuss

@@ -6,7 +6,8 @@
 namespace schuss {
 
 // Where the gradient has changed its sign the last step went too far: the book's convention takes it back, torch's
-// stays where it is, and in both the next step compares with no gradient.
+// stays where it is, and in both the next step compares with no gradient. A NaN has no sign for torch, which stays
+// where it is there too.
 struct Rprop {
   double lr = 0.01;
   std::array<double, 2> etas{0.5, 1.2};
@@ -27,10 +28,11 @@ struct Rprop {
     const B smallest = B::Constant(rounded<B>(step_sizes[0])), largest = B::Constant(rounded<B>(step_sizes[1]));
     const B agreement = g * previous;
     const B back = convention == Convention::book ? size : zero;
+    const B rest = convention == Convention::book ? g : zero;
     size = where_positive(agreement, etas[1] * size, where_positive(-agreement, etas[0] * size, size));
     size = minimum(maximum(size, smallest), largest);
     const B step = where_positive(-agreement, back, size);
-    theta -= where_positive(g, step, where_positive(-g, -step, g));  // sign(g)·step; a NaN stays one
+    theta -= where_positive(g, step, where_positive(-g, -step, rest));  // sign(g)·step
     previous = where_positive(-agreement, zero, g);
   }
 };

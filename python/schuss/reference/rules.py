@@ -300,14 +300,16 @@ def rprop(
 ) -> None:
     """Rprop: Riedmiller and Braun 1993. Every `size` starts at `lr`.
 
-    Where the gradient has changed its sign, the last step was sign(g)·size, so that -sign(g)·size takes it back.
+    Where the gradient has changed its sign, the last step was sign(g)·size, so that -sign(g)·size takes it back. A NaN
+    stays one in the book's convention, and has no sign in torch's.
     """
     agreement = g * previous
     back = size.copy() if convention == "book" else np.zeros_like(size)
+    rest = g if convention == "book" else np.zeros_like(g)
     size[...] = np.where(agreement > 0, etas[1] * size, np.where(agreement < 0, etas[0] * size, size))
     size[...] = np.minimum(np.maximum(size, step_sizes[0]), step_sizes[1])
     step = np.where(agreement < 0, back, size)
-    theta -= np.where(g > 0, step, np.where(g < 0, -step, g))  # sign(g)·step; a NaN stays one
+    theta -= np.where(g > 0, step, np.where(g < 0, -step, rest))  # sign(g)·step
     previous[...] = np.where(agreement < 0, 0, g)
 
 

@@ -1,7 +1,9 @@
 """What the drop-ins share: a step by the kernels where they cover it, and by torch elsewhere."""
 
+import ctypes
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -17,6 +19,19 @@ RULES = _core.rules()
 PLAIN = (torch.Tensor, torch.nn.Parameter)  # the types whose memory is all that there is to them
 
 TABLE = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)  # torch 2.13 and newer
+
+
+def _address_of_describe() -> int:
+    """Where torch has the function that the table's one calls with the C++ tensor; 0 if it is not to be found."""
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        function = library["_ZN2at17toDLPackNonOwningERKNS_6TensorEP8DLTensor"]
+    except (OSError, AttributeError):
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+DESCRIBE = _address_of_describe()
 
 LEFT_TO_TORCH = ("amsgrad", "capturable", "differentiable", "fused")
 
@@ -128,7 +143,7 @@ class DropIn(Optimizer):
         """The core's step of this optimizer. It is no part of the state: copies and pickles make their own."""
         kernels = self.__dict__.get("_kernels")
         if kernels is None:
-            kernels = self._kernels = _core.TorchStep(PLAIN, TABLE)
+            kernels = self._kernels = _core.TorchStep(PLAIN, TABLE, DESCRIBE)
         kernels.begin()
         return kernels
 
@@ -141,12 +156,12 @@ class DropIn(Optimizer):
             return None
         rule, states = found
         params, state = group["params"], self.state
+        added = kernels.add(rule, states, self.scalars, params, None, state)
+        if added is not None:
+            return added
         if any(hasattr(p, "to_local") for p in params if type(p) not in PLAIN):
             return self._add_local(kernels, group, rule, states)
-        added = kernels.add(rule, states, self.scalars, params, None, state)
-        if added is None and self._begin_state(group):
-            added = kernels.add(rule, states, self.scalars, params, None, state)
-        return added
+        return kernels.add(rule, states, self.scalars, params, None, state) if self._begin_state(group) else None
 
     def _begin_state(self, group: Group) -> bool:
         """Let torch make the state of parameters that have a gradient for the first time. Whether there were any."""
