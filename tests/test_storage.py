@@ -134,6 +134,34 @@ def test_one_value_that_is_not_finite_shows_in_its_256():
     np.testing.assert_array_equal(np.isnan(read), np.arange(600) // 256 == 1)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("positive", [False, True])
+def test_what_is_rounded_up_to_the_end_of_float32_becomes_infinite_alone(positive, level):
+    largest = np.finfo(np.float32).max
+    x = np.array([1.93 * 2.0**127, 1.94 * 2.0**127, largest, 1.0e38, 1e36, 0.0], np.float32)
+    codes, scales = np.empty(x.size, np.uint8), scales_for(x)
+    LEVELS[level].encode(x, codes, scales, positive)
+    expected = storage.encode_uint8(x, positive=positive)
+    np.testing.assert_array_equal(codes, expected[0])
+    np.testing.assert_array_equal(scales, expected[1])
+    read = np.empty_like(x)
+    LEVELS[level].decode(codes, scales, positive, read)
+    np.testing.assert_array_equal(read, storage.decode_uint8(*expected, positive=positive))
+    np.testing.assert_array_equal(np.isinf(read), [False, True, True, False, False, False])
+    np.testing.assert_allclose(read[[0, 3, 4]], x[[0, 3, 4]], rtol=1 / 16)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("size", [1.2e-38, 1e-36, 1e-33, 1e-30])
+def test_floors_are_normal_numbers(size, positive):
+    tiny = np.finfo(np.float32).tiny
+    x = np.full(256, size, np.float32)
+    codes, scales = storage.encode_uint8(x, positive=positive)
+    assert scales[0] * (2.0**-30 if positive else 2.0**-14) >= tiny
+    read = storage.decode_uint8(codes, scales, positive=positive)
+    assert np.all(np.abs(read - x) <= (x + max(tiny, x[0] * 2.0**-14)) / 16)
+
+
 def test_random_bits_depend_on_every_number_and_are_even():
     drawn = {"seed": 0, "step": 1, "tensor": 0}
     numbers = storage.noise(200_000, 0, 16, **drawn)

@@ -1,6 +1,7 @@
 """schuss.torch: what torch.optim's own table of optimizers asks for, on the classes that replace it."""
 
 import copy
+import ctypes
 import pickle
 import threading
 import time
@@ -358,3 +359,51 @@ def test_tensors_are_read_by_what_a_version_of_torch_offers(name, missing, monke
         step(made, number)
     assert_equal(made)
     assert by_kernels(made[0][1])
+
+
+directly = pytest.mark.skipif(not drop_ins.base.DESCRIBE, reason="this torch describes no C++ tensor by itself")
+
+
+def described(answer):
+    """A function in the place of torch's own description of a C++ tensor: it lets `answer` change that."""
+    signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p))
+    torchs = signature(drop_ins.base.DESCRIBE)
+
+    @signature
+    def describe(tensor, out):
+        torchs(tensor, out)
+        answer(out)
+
+    return describe, ctypes.cast(describe, ctypes.c_void_p).value
+
+
+@directly
+def test_tensors_are_described_directly_where_both_ways_agree(monkeypatch):
+    calls = []
+    kept, address = described(lambda out: calls.append(out))
+    monkeypatch.setattr("schuss.torch.base.DESCRIBE", address)
+    made = pair("AdamW")
+    for number in range(3):
+        step(made, number)
+    assert_equal(made)
+    assert len(calls) > 2 * len(SHAPES)
+    del kept
+
+
+@directly
+def test_tensors_are_described_by_the_table_where_the_ways_differ(monkeypatch):
+    calls = []
+
+    def elsewhere(out):
+        calls.append(out)
+        out[0] = None  # the first member is the address of the data
+
+    kept, address = described(elsewhere)
+    monkeypatch.setattr("schuss.torch.base.DESCRIBE", address)
+    made = pair("AdamW")
+    for number in range(3):
+        step(made, number)
+    assert_equal(made)
+    assert by_kernels(made[0][1])
+    assert 0 < len(calls) <= len(drop_ins.base.PLAIN)  # once for each type
+    del kept

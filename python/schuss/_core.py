@@ -81,7 +81,8 @@ decode: Callable[[NDArray[Any], NDArray[Any] | None, bool, NDArray[Any]], None] 
 square_sums: Callable[[list[NDArray[Any]], float, int], NDArray[np.float64]] = _core.square_sums
 # What a step moves, what errors call the elements of the lists, and the number of threads.
 move: Callable[[list[Moved], list[str], int], None] = _core.move
-# A step of a torch optimizer: types and table; begin(), add(rule, states, scalars, params, grads, state), run(orders)
+# A step of a torch optimizer: types, table, and the address of the function behind it; begin(), add(rule, states,
+# scalars, params, grads, state), run(orders, num_threads)
 TorchStep: Any = _core.TorchStep
 
 batch_norm: Callable[..., tuple[Any, NDArray[Any], NDArray[Any]]] = _core.batch_norm

@@ -107,7 +107,8 @@ def encode_uint8(x: Array, *, positive: bool, noise: Array | None = None) -> tup
     the code. So the steps are an eighth of large values and of the floor for small ones, and zero is exact. Signed
     values have the eighth bit for the sign. Those that are never negative are divided by, so those above zero stay
     above it. Where not all 256 values are finite the scale is NaN, where none has the size of a normal number it is 0,
-    and it is never so small that the floor would not be a normal number.
+    and it is never so small that the floor would not be a normal number. What is rounded up to 2¹²⁸ becomes infinite,
+    as it does in bfloat16: to the nearest that is from 1.9375·2¹²⁷ on.
     """
     with np.errstate(over="ignore"):
         flat = np.ravel(x).astype(np.float32)
@@ -123,7 +124,8 @@ def encode_uint8(x: Array, *, positive: bool, noise: Array | None = None) -> tup
         if power > 0:
             scales[k] = scale = max(power, np.finfo(np.float32).tiny / _fraction(positive))
             floor = scale * _fraction(positive)
-            u = np.abs(values) + floor
+            with np.errstate(over="ignore"):
+                u = np.abs(values) + floor
             code = (u.view(np.uint32) - floor.view(np.uint32) + half[here]) >> np.uint32(20)
             above = np.maximum(code, values > 0) if positive else code | np.signbit(values) * np.uint32(128)
             codes[here] = above
