@@ -39,11 +39,19 @@ inline Floats floats_of(Words words) { return std::bit_cast<Floats>(words); }
 inline Words all_words(std::uint32_t word) { return Words{} + word; }
 inline Floats all_floats(float value) { return Floats{} + value; }
 
+// Halves and bytes are left to instructions for them: in the general form they become words piece by piece.
 inline Words load_halves(const std::uint16_t* from) {
-  return __builtin_convertvector(load_register<Halves>(from), Words);
+  const Halves halves = load_register<Halves>(from);
+#if defined(__AVX512F__)
+  return std::bit_cast<Words>(_mm512_cvtepu16_epi32(std::bit_cast<__m256i>(halves)));
+#elif defined(__AVX2__)
+  return std::bit_cast<Words>(_mm256_cvtepu16_epi32(std::bit_cast<__m128i>(halves)));
+#else
+  return __builtin_convertvector(halves, Words);
+#endif
 }
 
-// The upper half of each word. Here, too, there is an instruction that the general form does not become.
+// The upper half of each word.
 inline void store_upper_halves(std::uint16_t* to, Words words) {
 #if defined(__AVX512BW__)
   const __m512i odd = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29, 27, 25, 23, 21, 19, 17,
@@ -54,7 +62,6 @@ inline void store_upper_halves(std::uint16_t* to, Words words) {
 #endif
 }
 
-// Bytes are left to instructions for them: in the general form they are taken one by one.
 inline Words load_bytes(const std::uint8_t* from) {
 #if defined(__AVX512F__)
   return std::bit_cast<Words>(_mm512_cvtepu8_epi32(load_register<__m128i>(from)));
