@@ -163,6 +163,23 @@ def test_all_threads_compute_in_the_callers_arithmetic():
     assert run_python(ARITHMETIC) == "True"
 
 
+ZEROS = """
+import ctypes, numpy as np, schuss
+theta, g = np.zeros(600, np.float32), np.zeros(600, np.float32)
+g[300] = 1
+optimizer = schuss.Adam([theta], lr=0.1, state_dtype="uint8")
+ctypes.CDLL("libm.so.6").fesetround(0x400)  # towards minus infinity, where x - x is -0
+for _ in range(3):
+    optimizer.step([g])
+print(bool(np.isfinite(theta).all()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="uses constants of Linux on x86")
+def test_zeros_in_8_bits_stay_zeros_in_any_arithmetic():
+    assert run_python(ZEROS) == "True"
+
+
 INTERRUPT = """
 import signal, sys, numpy as np, schuss
 def once():

@@ -126,7 +126,7 @@ struct Code {
   static Floats decode(Words code, Floats floor) {
     const Words eighths = positive ? code : code & 0x7F;
     const Floats x = std::bit_cast<Floats>(std::bit_cast<Words>(floor) + (eighths << kDropped)) - floor;
-    if constexpr (positive) return x;
+    if constexpr (positive) return std::bit_cast<Floats>(std::bit_cast<Words>(x) & ~kSign);  // of 0 rounded downward
     return std::bit_cast<Floats>(std::bit_cast<Words>(x) | (code << 24 & kSign));
   }
 
