@@ -3,11 +3,13 @@
 //
 // How one array gets into registers and back is known to a codec. It goes by rows of 256 values:
 //
-//   open(array, at, noise)    the row that begins at element `at`
+//   open(array, at, draw)     the row that begins at element `at`; draw() is its noise
 //   load(i), store(i, block)  the block at value i of it
 //   close()                   when all is stored
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <tuple>
 #include <utility>
 
@@ -47,7 +49,7 @@ inline Block<float> load_half(const std::uint16_t* halves) {
 struct Whole {
   explicit Whole(float*) {}
 
-  void open(const Stored& array, Index at, const Noise&) { values_ = array.at<float>(at); }
+  void open(const Stored& array, Index at, const auto&) { values_ = array.at<float>(at); }
   Block<float> load(Index i) const { return Plain<float>::load(values_ + i); }
   void store(Index i, const Block<float>& block) { Plain<float>::store(values_ + i, block); }
   void close() {}
@@ -60,9 +62,9 @@ struct Whole {
 struct Half {
   explicit Half(float*) {}
 
-  void open(const Stored& array, Index at, const Noise& noise) {
+  void open(const Stored& array, Index at, const auto& draw) {
     halves_ = array.at<std::uint16_t>(at);
-    noise_ = noise;
+    noise_ = draw();
   }
   Block<float> load(Index i) const { return load_half(halves_ + i); }
   void store(Index i, const Block<float>& block) {
@@ -86,12 +88,12 @@ struct Codes {
 
   explicit Codes(float* row) : row_(row) {}
 
-  void open(const Stored& array, Index at, const Noise& noise) {
+  void open(const Stored& array, Index at, const auto& draw) {
     codes_ = array.at<std::uint8_t>(at);
     scale_ = array.scales + at / kScaled;
     floor_ = all_floats(*scale_ * Code::fraction);
     largest_ = Words{};
-    noise_ = noise;
+    noise_ = draw();
   }
   Block<float> load(Index i) const {
     return block_by_registers([&](int k) { return Code::decode(load_bytes(codes_ + i + k), floor_); });
@@ -159,10 +161,11 @@ template <class Rule, class Parameters, template <bool> class Kept>
       const Stored& values = gradient.values;
       const float* wholes = is_half ? nullptr : values.at<float>(at - begin);
       const std::uint16_t* halves = is_half ? values.at<std::uint16_t>(at - begin) : nullptr;
-      parameters.open(arrays.theta, at, dice.roll(kMaxStates, at, noise_bits(arrays.theta.format)));
-      ((kept(K) ? std::get<K>(states).open(arrays.states[K], at, dice.roll(K, at, noise_bits(arrays.states[K].format)))
-                : void()),
-       ...);
+      const auto open = [&](auto& codec, const Stored& array, int operand) {
+        codec.open(array, at, [&] { return dice.roll(operand, at, noise_bits(array.format)); });
+      };
+      open(parameters, arrays.theta, kMaxStates);
+      ((kept(K) ? open(std::get<K>(states), arrays.states[K], K) : void()), ...);
       for (Index i = 0; i < storage::kScaled; i += kBlock<float>) {
         Block<float> theta = parameters.load(i);
         Block<float> g = factor * (is_half ? few_bits::load_half(halves + i) : Plain<float>::load(wholes + i));
