@@ -53,7 +53,8 @@ there, but for `average`, `state_dtype` and `copies`:
 
 `lr` may be a function of the number of steps taken so far, and so may `momentum` where there is one. Hyperparameters
 may be changed between steps through `groups`. The arrays stay the same ones from construction on: give a parameter
-new values by `params["w"][...] = values`. Another array in its place is refused.
+new values by `params["w"][...] = values`. Another array in its place is refused. Different optimizers may be stepped by
+different threads at once; one optimizer is stepped by one thread at a time.
 
 Raises:
     TypeError: An array has another dtype, or an argument another type.
