@@ -231,11 +231,7 @@ class ZeroOptimizer:
         Raises:
             ValueError: The optimizer does not average.
         """
-        if not self.phase["average"]:
-            raise ValueError("average is None, expected 'ema' or 'uniform' at construction")
-        if self.averaged == 0:
-            return self.theta()
-        return self._joined([states.averages or [] for states in self._share._states])
+        return self._joined(self._share._averages())
 
     def averaged_params(self) -> AbstractContextManager[None]:
         """Let the parameters hold their average for a while, on every rank: to evaluate or to save them.

@@ -42,11 +42,15 @@ class Holdings(Snapshots):
         Raises:
             ValueError: The optimizer does not average.
         """
+        return self._in_form(self._averages())
+
+    def _averages(self) -> list[list[Array]]:
+        """These copies, group by group."""
         if not self.phase["average"]:
             raise ValueError("average is None, expected 'ema' or 'uniform' at construction")
         if self.averaged == 0:
-            return self.theta()
-        return self._in_form([[a.copy() for a in states.averages or []] for states in self._states])
+            return self._thetas()
+        return [[a.copy() for a in states.averages or []] for states in self._states]
 
     @contextmanager
     def averaged_params(self) -> Iterator[None]:
