@@ -5,7 +5,8 @@
 //
 //   open(array, at, draw)     the row that begins at element `at`; draw() is its noise
 //   load(i), store(i, block)  the block at value i of it
-//   close()                   when all is stored
+//   close()                   when all of a row is stored
+//   finish()                  when all rows are
 #pragma once
 
 #include <algorithm>
@@ -37,6 +38,9 @@ namespace few_bits {
 
 using storage::Bits, storage::kScaled;
 
+// Room that a codec has for values of two rows.
+using TwoRows = float[2][kScaled];
+
 // That of the values in a register, from value i of the row on.
 inline Words drawn(const Noise& noise, Index i) { return load_register<Words>(noise.columns + i) ^ noise.row; }
 
@@ -47,12 +51,13 @@ inline Block<float> load_half(const std::uint16_t* halves) {
 
 // float32, as it is computed with.
 struct Whole {
-  explicit Whole(float*) {}
+  explicit Whole(TwoRows&) {}
 
   void open(const Stored& array, Index at, const auto&) { values_ = array.at<float>(at); }
   Block<float> load(Index i) const { return Plain<float>::load(values_ + i); }
   void store(Index i, const Block<float>& block) { Plain<float>::store(values_ + i, block); }
   void close() {}
+  void finish() {}
 
  private:
   float* values_;
@@ -60,7 +65,7 @@ struct Whole {
 
 // bfloat16.
 struct Half {
-  explicit Half(float*) {}
+  explicit Half(TwoRows&) {}
 
   void open(const Stored& array, Index at, const auto& draw) {
     halves_ = array.at<std::uint16_t>(at);
@@ -75,18 +80,20 @@ struct Half {
     });
   }
   void close() {}
+  void finish() {}
 
  private:
   std::uint16_t* halves_;
   Noise noise_;
 };
 
-// 8 bits. The scale is known when the whole row is stored, so its values are kept until then.
+// 8 bits. The scale is known when a whole row is stored, so its values are kept until then; and as codes would wait for
+// the scale, a row is encoded when the next one is closed.
 template <bool positive>
 struct Codes {
   using Code = storage::Code<positive>;
 
-  explicit Codes(float* row) : row_(row) {}
+  explicit Codes(TwoRows& rows) : row_(rows[0]), closed_{.values = rows[1]} {}
 
   void open(const Stored& array, Index at, const auto& draw) {
     codes_ = array.at<std::uint8_t>(at);
@@ -106,25 +113,38 @@ struct Codes {
     });
   }
   void close() {
+    finish();
     Bits largest = 0;
     for (int i = 0; i < kWords; ++i) largest = std::max<Bits>(largest, largest_[i]);
     *scale_ = Code::scale(largest);
-    floor_ = all_floats(*scale_ * Code::fraction);
-    if (!(*scale_ > 0)) {
-      std::memset(codes_, 0, kScaled);
-    } else if (noise_) {
-      encode([this](Index i) { return drawn(noise_, i); });
+    closed_ = {codes_, *scale_, std::exchange(row_, closed_.values), noise_};
+  }
+  void finish() {
+    if (!closed_.codes) return;
+    if (!(closed_.scale > 0)) {
+      std::memset(closed_.codes, 0, kScaled);
+    } else if (closed_.noise) {
+      encode([this](Index i) { return drawn(closed_.noise, i); });
     } else {
       encode([](Index) { return all_words(storage::kHalf); });
     }
   }
 
  private:
+  // A row that has been closed and is not encoded; at first there is none.
+  struct Closed {
+    std::uint8_t* codes = nullptr;
+    float scale = 0;
+    float* values;
+    Noise noise{};
+  };
+
   template <class Random>
   void encode(const Random& noise) {
+    const Floats floor = all_floats(closed_.scale * Code::fraction);
 #pragma GCC unroll 1
     for (Index i = 0; i < kScaled; i += kWords)
-      store_bytes(codes_ + i, Code::encode(load_register<Floats>(row_ + i), floor_, noise(i)));
+      store_bytes(closed_.codes + i, Code::encode(load_register<Floats>(closed_.values + i), floor, noise(i)));
   }
 
   float* row_;
@@ -133,6 +153,7 @@ struct Codes {
   Floats floor_;
   Words largest_;
   Noise noise_;
+  Closed closed_;
 };
 
 // Of a state, which may be one that is never negative.
@@ -151,11 +172,11 @@ template <class Rule, class Parameters, template <bool> class Kept>
   const bool is_half = gradient.values.format == Format::bf16;
   const float factor = gradient.factor;
   const Bound<Rule> own = *static_cast<const Bound<Rule>*>(bound);
-  alignas(64) float rows[Rule::states.size() + 1][storage::kScaled];
+  alignas(64) few_bits::TwoRows rows[Rule::states.size() + 1];
 
   const auto each_row = [&]<std::size_t... K>(std::index_sequence<K...>) {
     [[maybe_unused]] const auto kept = [&](std::size_t k) { return Rule::states[k].always() || arrays.states[k].data; };
-    Parameters parameters(nullptr);
+    Parameters parameters(rows[sizeof...(K)]);
     std::tuple states{Kept<Rule::states[K].positive>(rows[K])...};
     for (Index at = begin; at < end; at += storage::kScaled) {
       const Stored& values = gradient.values;
@@ -178,6 +199,7 @@ template <class Rule, class Parameters, template <bool> class Kept>
       }
       ((kept(K) ? std::get<K>(states).close() : void()), ...);
     }
+    ((kept(K) ? std::get<K>(states).finish() : void()), ...);
   };
   each_row(std::make_index_sequence<Rule::states.size()>{});
 }
