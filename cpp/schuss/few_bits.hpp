@@ -148,10 +148,10 @@ struct Codes {
   }
 
   float* row_;
-  std::uint8_t* codes_;
-  float* scale_;
-  Floats floor_;
-  Words largest_;
+  std::uint8_t* codes_ = nullptr;
+  float* scale_ = nullptr;
+  Floats floor_{};
+  Words largest_{};
   Noise noise_;
   Closed closed_;
 };
