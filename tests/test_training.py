@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import signal
 from itertools import pairwise
 
 import numpy as np
@@ -276,6 +277,26 @@ def test_an_interrupted_writing_leaves_the_old_file(tmp_path, monkeypatch):
         checkpoint.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="has no timer to interrupt by")
+def test_a_writing_interrupted_anywhere_leaves_one_whole_file_and_none_open(tmp_path):
+    path, contents, interrupted = tmp_path / "c", [bytes([k]) * 100_000 for k in range(2)], 0
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for k in range(1000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, (1 + k % 100) * 2e-6)
+                checkpoint.write_atomically(path, contents[k % 2])
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            assert {file.name for file in tmp_path.iterdir()} <= {"c"}
+            assert not path.exists() or path.read_bytes() in contents
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert interrupted > 0
 
 
 def test_damaged_and_foreign_checkpoints_are_refused(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.numpy
 
@@ -60,7 +61,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file in one go: nobody ever sees half of it, not even after an interrupt."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
+        np.frombuffer(content, np.uint8).tofile(temporary)  # one call: no interrupt comes while a file is open
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
