@@ -5,8 +5,8 @@
 //
 //   open(array, at, draw)     the row that begins at element `at`; draw() is its noise
 //   load(i), store(i, block)  the block at value i of it
-//   close()                   when all of a row is stored
-//   finish()                  when all rows are
+//   close()                   when all of the row is stored; it may be in memory later
+//   finish()                  when all rows are; now they are there
 #pragma once
 
 #include <algorithm>
@@ -87,8 +87,8 @@ struct Half {
   Noise noise_;
 };
 
-// 8 bits. The scale is known when a whole row is stored, so its values are kept until then; and as codes would wait for
-// the scale, a row is encoded when the next one is closed.
+// 8 bits. The scale is known when a whole row is stored, so its values are kept until then. Encoding them at once would
+// leave the processor waiting for the scale: a row is encoded when the next one is closed.
 template <bool positive>
 struct Codes {
   using Code = storage::Code<positive>;
@@ -113,13 +113,27 @@ struct Codes {
     });
   }
   void close() {
-    finish();
+    encode_closed();
     Bits largest = 0;
     for (int i = 0; i < kWords; ++i) largest = std::max<Bits>(largest, largest_[i]);
     *scale_ = Code::scale(largest);
     closed_ = {codes_, *scale_, std::exchange(row_, closed_.values), noise_};
   }
   void finish() {
+    encode_closed();
+    closed_.codes = nullptr;
+  }
+
+ private:
+  // A row that is closed and is not encoded, if it has codes.
+  struct Closed {
+    std::uint8_t* codes = nullptr;
+    float scale = 0;
+    float* values;
+    Noise noise{};
+  };
+
+  void encode_closed() {
     if (!closed_.codes) return;
     if (!(closed_.scale > 0)) {
       std::memset(closed_.codes, 0, kScaled);
@@ -129,15 +143,6 @@ struct Codes {
       encode([](Index) { return all_words(storage::kHalf); });
     }
   }
-
- private:
-  // A row that has been closed and is not encoded; at first there is none.
-  struct Closed {
-    std::uint8_t* codes = nullptr;
-    float scale = 0;
-    float* values;
-    Noise noise{};
-  };
 
   template <class Random>
   void encode(const Random& noise) {
@@ -197,8 +202,10 @@ template <class Rule, class Parameters, template <bool> class Kept>
         parameters.store(i, theta);
         ((kept(K) ? std::get<K>(states).store(i, state[K]) : void()), ...);
       }
+      parameters.close();
       ((kept(K) ? std::get<K>(states).close() : void()), ...);
     }
+    parameters.finish();
     ((kept(K) ? std::get<K>(states).finish() : void()), ...);
   };
   each_row(std::make_index_sequence<Rule::states.size()>{});

@@ -37,7 +37,7 @@ inline Words words_of(Floats values) { return std::bit_cast<Words>(values); }
 inline Floats floats_of(Words words) { return std::bit_cast<Floats>(words); }
 
 inline Words all_words(std::uint32_t word) { return Words{} + word; }
-inline Floats all_floats(float value) { return value - Floats{}; }  // and −0 stays −0
+inline Floats all_floats(float value) { return value - Floats{}; }  // x − 0 is x; −0 + 0 is not −0
 
 // Halves and bytes are left to instructions for them: in the general form they become words piece by piece.
 inline Words load_halves(const std::uint16_t* from) {
