@@ -34,6 +34,13 @@ struct ScaledGradient {
   float factor;
 };
 
+// What is done to the row at element `at` when its parameters are stored, if anything. Its states may not be in memory
+// yet.
+struct AfterRow {
+  void (*work)(void* context, Index at) = nullptr;
+  void* context = nullptr;
+};
+
 namespace few_bits {
 
 using storage::Bits, storage::kScaled;
@@ -172,7 +179,7 @@ using HalfState = Half;
 // Updates whole rows of one tensor, from element `begin` to before `end`.
 template <class Rule, class Parameters, template <bool> class Kept>
 [[gnu::flatten]] void update(const void* bound, const FewBits& in_memory, const ScaledGradient& gradient,
-                             StepDice& dice, Index begin, Index end) {
+                             StepDice& dice, AfterRow after, Index begin, Index end) {
   const FewBits arrays = in_memory;
   const bool is_half = gradient.values.format == Format::bf16;
   const float factor = gradient.factor;
@@ -204,6 +211,7 @@ template <class Rule, class Parameters, template <bool> class Kept>
       }
       parameters.close();
       ((kept(K) ? std::get<K>(states).close() : void()), ...);
+      if (after.work) after.work(after.context, at);
     }
     parameters.finish();
     ((kept(K) ? std::get<K>(states).finish() : void()), ...);
@@ -212,7 +220,7 @@ template <class Rule, class Parameters, template <bool> class Kept>
 }
 
 // One for each way of storing that there is a loop for.
-using UpdateFewBits = void (*)(const void* bound, const FewBits&, const ScaledGradient&, StepDice&, Index begin,
-                               Index end);
+using UpdateFewBits = void (*)(const void* bound, const FewBits&, const ScaledGradient&, StepDice&, AfterRow,
+                               Index begin, Index end);
 
 }  // namespace schuss

@@ -63,20 +63,20 @@ class Strips {
       : phase_(phase),
         staging_(staging),
         job_(job),
-        dice_(phase.stochastic, phase.seed, phase.step, staging.number, staging.first) {}
+        dice_(phase.stochastic, phase.seed, phase.step, staging.number, staging.first),
+        row_by_row_(is_followed_by_rows()) {}
 
-  // Of a strip, if there are so many elements: nothing but the rule needs none, and it takes whole rows.
-  Index length(Index count) const {
-    const bool alone = staging_.update && scales_in_registers() && phase_.averaging == Averaging::none &&
-                       !staging_.copy.data && !phase_.zero_gradient;
-    return alone && count >= kStrip ? count / storage::kScaled * storage::kScaled : kStrip;
+  // So many of `count` elements need no strips: the rule itself meets them in registers, row by row.
+  Index whole_rows(Index count) const {
+    const bool whole = staging_.update && scales_in_registers() && (!is_followed() || row_by_row_);
+    return whole ? count / storage::kScaled * storage::kScaled : 0;
   }
 
   // Steps elements at … at + count − 1.
   void step(Index at, Index count) {
-    if (!in_registers(at, count)) in_buffers(at, count);
-    if (phase_.averaging != Averaging::none || staging_.copy.data) follow(at, count);
-    if (phase_.zero_gradient) clear(staging_.gradient, at, count);
+    if (in_registers(at, count)) return;
+    in_buffers(at, count);
+    afterwards(at, count);
   }
 
  private:
@@ -103,7 +103,7 @@ class Strips {
     return gradient_;
   }
 
-  // Whether the strip has been stepped by a rule that decodes and encodes by itself, which takes whole rows.
+  // Whether the elements have been stepped by a rule that decodes and encodes by itself, which takes whole rows.
   bool in_registers(Index at, Index count) {
     if constexpr (std::is_same_v<T, float>) {
       if (!staging_.update || count % storage::kScaled != 0) return false;
@@ -113,7 +113,10 @@ class Strips {
       } else {
         g = {{const_cast<float*>(gradient(at, count))}, 1};
       }
-      staging_.update(job_.bound, {staging_.theta, staging_.states}, g, dice_, at, at + count);
+      const auto row = [](void* strips, Index i) { static_cast<Strips*>(strips)->afterwards(i, storage::kScaled); };
+      staging_.update(job_.bound, {staging_.theta, staging_.states}, g, dice_,
+                      row_by_row_ ? AfterRow{row, this} : AfterRow{}, at, at + count);
+      if (!row_by_row_) afterwards(at, count);
       return true;
     }
     return false;
@@ -121,6 +124,17 @@ class Strips {
 
   // Whether all that there is to be done to the gradient is scaling it.
   bool scales_in_registers() const { return !phase_.limits() && staging_.gradient.format != Format::f16; }
+
+  // Whether anything is done after the rule.
+  bool is_followed() const { return phase_.averaging != Averaging::none || staging_.copy.data || phase_.zero_gradient; }
+
+  // Whether it is done to each row while its states are on their way to memory, for which it must not need them. With
+  // states in 8 bits arithmetic takes about as long as memory, which is to be asked for evenly then.
+  bool is_followed_by_rows() const {
+    const auto& states = staging_.states;
+    return is_followed() && staging_.look_ahead == 0 &&
+           std::any_of(states.begin(), states.end(), [](const Stored& s) { return s.format == Format::u8; });
+  }
 
   void in_buffers(Index at, Index count) {
     Tensor plain{count, opened(staging_.theta, at, count, theta_), gradient(at, count), {}};
@@ -137,6 +151,11 @@ class Strips {
     for (Index i = 0; i < count; i += storage::kScaled)
       encode(values + i, stored, at + i, std::min(storage::kScaled, count - i),
              dice_.roll(operand, at + i, noise_bits(stored.format)));
+  }
+
+  void afterwards(Index at, Index count) {
+    if (phase_.averaging != Averaging::none || staging_.copy.data) follow(at, count);
+    if (phase_.zero_gradient) clear(staging_.gradient, at, count);
   }
 
   // The average and the copy follow the parameters as they have been stored.
@@ -182,6 +201,7 @@ class Strips {
   const Staging& staging_;
   const Job& job_;
   StepDice dice_;
+  const bool row_by_row_;  // what is done after the rule
   alignas(64) T theta_[kStrip];
   alignas(64) T gradient_[kStrip];
   alignas(64) T states_[kMaxStates][kStrip];
@@ -190,9 +210,10 @@ class Strips {
 template <class T>
 void step(const Phase& phase, const Staging& staging, const Job& job, Index begin, Index end) {
   Strips<T> strips(phase, staging, job);
-  const Index length = strips.length(end - begin);
-  for (Index at = begin, next; at < end; at = next) {
-    next = std::min((at / kStrip * kStrip + length), end);
+  Index at = begin + strips.whole_rows(end - begin);
+  if (at > begin) strips.step(begin, at - begin);
+  for (Index next; at < end; at = next) {
+    next = std::min((at / kStrip + 1) * kStrip, end);
     strips.step(at, next - at);
   }
 }
