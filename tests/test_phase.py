@@ -53,6 +53,16 @@ AROUND = [
     Around("float16 parameters", {"stochastic": True}, "float16", "float32", "float32"),
     Around("8 bits", {"stochastic": True, "seed": 1, "average": "ema"}, state="uint8"),
     Around("8 bits to the nearest", state="uint8"),
+    Around(
+        "8 bits and what follows", {"stochastic": True, "zero_grad": True}, g="bfloat16", state="uint8", copy="bfloat16"
+    ),
+    Around(
+        "8 bits, clipped, and what follows",
+        {"clip_value": 0.25, "average": "uniform", "zero_grad": True},
+        g="float16",
+        state="uint8",
+        copy="float16",
+    ),
     Around("8 bits beside float64", {"stochastic": True}, "float64", "float64", "uint8"),
     Around(
         "everything",
@@ -183,7 +193,7 @@ def test_all_that_is_around_a_rule_equals_the_reference(around, level):
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_in_few_bits_equals_the_reference(rule, level):
-    for around in AROUND[-7:]:
+    for around in AROUND[-9:]:
         assert_same(Case(rule, "phase"), around, LEVELS[level], [257, 1030], steps=2)
 
 

@@ -7,6 +7,9 @@
 //   load(i), store(i, block)  the block at value i of it
 //   close()                   when all of the row is stored; it may be in memory later
 //   finish()                  when all rows are; now they are there
+//   by_rows                   whether it pays, for a state, that what follows the rule follows each row: where
+//   arithmetic
+//                             takes about as long as memory, which then is asked for evenly
 #pragma once
 
 #include <algorithm>
@@ -35,7 +38,7 @@ struct ScaledGradient {
 };
 
 // What is done to the row at element `at` when its parameters are stored, if anything. Its states may not be in memory
-// yet.
+// yet. Only for states in 8 bits.
 struct AfterRow {
   void (*work)(void* context, Index at) = nullptr;
   void* context = nullptr;
@@ -58,6 +61,8 @@ inline Block<float> load_half(const std::uint16_t* halves) {
 
 // float32, as it is computed with.
 struct Whole {
+  static constexpr bool by_rows = false;
+
   explicit Whole(TwoRows&) {}
 
   void open(const Stored& array, Index at, const auto&) { values_ = array.at<float>(at); }
@@ -72,6 +77,8 @@ struct Whole {
 
 // bfloat16.
 struct Half {
+  static constexpr bool by_rows = false;
+
   explicit Half(TwoRows&) {}
 
   void open(const Stored& array, Index at, const auto& draw) {
@@ -99,6 +106,8 @@ struct Half {
 template <bool positive>
 struct Codes {
   using Code = storage::Code<positive>;
+
+  static constexpr bool by_rows = true;
 
   explicit Codes(TwoRows& rows) : row_(rows[0]), closed_{.values = rows[1]} {}
 
@@ -211,7 +220,8 @@ template <class Rule, class Parameters, template <bool> class Kept>
       }
       parameters.close();
       ((kept(K) ? std::get<K>(states).close() : void()), ...);
-      if (after.work) after.work(after.context, at);
+      if constexpr (Kept<true>::by_rows)
+        if (after.work) after.work(after.context, at);
     }
     parameters.finish();
     ((kept(K) ? std::get<K>(states).finish() : void()), ...);

@@ -4,7 +4,8 @@
 //
 // A tensor goes by in strips. Whatever is stored as it is computed with is updated where it lies; of the rest, a strip
 // is decoded into a buffer, stepped there by the rule, and encoded again, if not the rule itself meets it in registers.
-// A strip stays in the first-level cache until all is done, so that memory is read and written once.
+// A strip stays in the first-level cache until all is done, so that memory is read and written once. What the rule
+// meets in registers goes by in rows, if nothing else is to be done, or row by row as well.
 #pragma once
 
 #include <algorithm>
@@ -69,10 +70,10 @@ class Strips {
   // So many of `count` elements need no strips: the rule itself meets them in registers, row by row.
   Index whole_rows(Index count) const {
     const bool whole = staging_.update && scales_in_registers() && (!is_followed() || row_by_row_);
-    return whole ? count / storage::kScaled * storage::kScaled : 0;
+    return std::is_same_v<T, float> && whole ? count / storage::kScaled * storage::kScaled : 0;
   }
 
-  // Steps elements at … at + count − 1.
+  // Steps elements at … at + count − 1: whole rows as above, or a strip.
   void step(Index at, Index count) {
     if (in_registers(at, count)) return;
     in_buffers(at, count);
@@ -128,8 +129,7 @@ class Strips {
   // Whether anything is done after the rule.
   bool is_followed() const { return phase_.averaging != Averaging::none || staging_.copy.data || phase_.zero_gradient; }
 
-  // Whether it is done to each row while its states are on their way to memory, for which it must not need them. With
-  // states in 8 bits arithmetic takes about as long as memory, which is to be asked for evenly then.
+  // Whether it is done to each row while its states are on their way to memory, for which it must not need them.
   bool is_followed_by_rows() const {
     const auto& states = staging_.states;
     return is_followed() && staging_.look_ahead == 0 &&
@@ -201,7 +201,7 @@ class Strips {
   const Staging& staging_;
   const Job& job_;
   StepDice dice_;
-  const bool row_by_row_;  // what is done after the rule
+  const bool row_by_row_;  // is_followed_by_rows()
   alignas(64) T theta_[kStrip];
   alignas(64) T gradient_[kStrip];
   alignas(64) T states_[kMaxStates][kStrip];
