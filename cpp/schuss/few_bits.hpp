@@ -7,9 +7,9 @@
 //   load(i), store(i, block)  the block at value i of it
 //   close()                   when all of the row is stored; it may be in memory later
 //   finish()                  when all rows are; now they are there
-//   by_rows                   whether it pays, for a state, that what follows the rule follows each row: where
-//   arithmetic
-//                             takes about as long as memory, which then is asked for evenly
+//   by_rows                   whether what follows the rule may follow each row of a state stored so
+//
+// That pays where arithmetic takes about as long as memory, which is then asked for evenly.
 #pragma once
 
 #include <algorithm>

@@ -5,7 +5,7 @@
 // A tensor goes by in strips. Whatever is stored as it is computed with is updated where it lies; of the rest, a strip
 // is decoded into a buffer, stepped there by the rule, and encoded again, if not the rule itself meets it in registers.
 // A strip stays in the first-level cache until all is done, so that memory is read and written once. What the rule
-// meets in registers goes by in rows, if nothing else is to be done, or row by row as well.
+// meets in registers needs no strips if nothing follows it, or follows row by row.
 #pragma once
 
 #include <algorithm>
